@@ -1,0 +1,23 @@
+from odoo import fields, models
+
+
+class MemberCampaignVariant(models.Model):
+    _name = "member.campaign.variant"
+    _description = "Campaign Variant"
+    _order = "campaign_id, sequence, id"
+
+    name = fields.Char(string="Variant", required=True, default="A")
+    sequence = fields.Integer(default=10)
+    campaign_id = fields.Many2one(
+        "member.campaign", required=True, ondelete="cascade", index=True
+    )
+    company_id = fields.Many2one(related="campaign_id.company_id", store=True)
+    template_id = fields.Many2one("member.template", required=True, ondelete="restrict")
+    share_rate = fields.Float(
+        string="Share (%)", default=100.0, help="Part of the audience that gets it."
+    )
+
+    _share_check = models.Constraint(
+        "CHECK (share_rate > 0 AND share_rate <= 100)",
+        "The share of a variant lies between 0 and 100 %.",
+    )

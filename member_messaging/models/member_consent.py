@@ -1,0 +1,125 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+CHANNELS = [("sms", "SMS")]
+
+
+class MemberConsent(models.Model):
+    """One grant or refusal. Rows are only ever added; the latest one is current."""
+
+    _name = "member.consent"
+    _description = "Member Consent"
+    _order = "id desc"
+    _rec_name = "profile_id"
+
+    profile_id = fields.Many2one(
+        "member.profile", string="Member", required=True, ondelete="cascade", index=True
+    )
+    partner_id = fields.Many2one(related="profile_id.partner_id")
+    company_id = fields.Many2one(related="profile_id.company_id", store=True)
+    channel = fields.Selection(CHANNELS, required=True, default="sms")
+    purpose = fields.Selection(
+        [("promotion", "Promotions"), ("service", "Service Messages")],
+        required=True,
+        default="promotion",
+    )
+    state = fields.Selection(
+        [("granted", "Granted"), ("refused", "Refused")], required=True
+    )
+    source = fields.Selection(
+        [
+            ("staff", "Staff"),
+            ("pos", "Point of Sale"),
+            ("web", "Website"),
+            ("import", "Import"),
+            ("reply", "Reply"),
+            ("link", "Link in a Message"),
+        ],
+        required=True,
+    )
+    evidence = fields.Char(
+        help="What proves it: form, paper, recording, text of the reply …"
+    )
+    wording = fields.Text(help="The text the member agreed to.")
+    expiry_date = fields.Date(help="The grant ends on this day. Empty: no end.")
+    is_current = fields.Boolean(
+        default=True, readonly=True, help="The latest word of the member counts."
+    )
+
+    _current_uniq = models.UniqueIndex(
+        "(profile_id, channel, purpose) WHERE is_current",
+        "A member has one current consent per channel and purpose.",
+    )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        keys = {
+            (
+                vals["profile_id"],
+                vals.get("channel", "sms"),
+                vals.get("purpose", "promotion"),
+            )
+            for vals in vals_list
+        }
+        if len(keys) < len(vals_list):
+            raise UserError(
+                self.env._("Record one grant or refusal per member at a time.")
+            )
+        self.flush_model()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE member_consent SET is_current = FALSE
+                 WHERE is_current AND (profile_id, channel, purpose) IN %s
+                """,
+                tuple(keys),
+            )
+        )
+        self.invalidate_model(["is_current"])
+        return super().create(vals_list)
+
+    def write(self, vals):
+        # The ledger is evidence: a change of mind is a new row.
+        if vals:
+            raise UserError(
+                self.env._(
+                    "A recorded consent cannot be changed. Record a new one instead."
+                )
+            )
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_ledger(self):
+        raise UserError(
+            self.env._("A recorded consent is evidence and cannot be deleted.")
+        )
+
+    @api.model
+    def _refuse(self, profiles, channel, source, evidence):
+        """Record that members refuse promotions on a channel.
+
+        Repeating it records nothing, so that a callback may arrive twice.
+        """
+        refusing = self.search(
+            [
+                ("profile_id", "in", profiles.ids),
+                ("channel", "=", channel),
+                ("purpose", "=", "promotion"),
+                ("state", "=", "refused"),
+                ("is_current", "=", True),
+            ]
+        ).profile_id
+        return self.create(
+            [
+                {
+                    "profile_id": profile.id,
+                    "channel": channel,
+                    "purpose": "promotion",
+                    "state": "refused",
+                    "source": source,
+                    "evidence": evidence,
+                }
+                for profile in profiles - refusing
+            ]
+        )

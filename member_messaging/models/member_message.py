@@ -1,0 +1,440 @@
+import logging
+
+from odoo import api, fields, models
+from odoo.tools import SQL, format_date
+
+from ..tools import codes, sms, template
+from .member_consent import CHANNELS
+
+_logger = logging.getLogger(__name__)
+
+STATES = [
+    ("queued", "Waiting"),
+    ("claimed", "Being Sent"),
+    ("sent", "Sent"),
+    ("delivered", "Delivered"),
+    ("failed", "Failed"),
+    ("uncertain", "Uncertain"),
+    ("skipped", "Not Reached"),
+    ("cancelled", "Cancelled"),
+]
+REASONS = [
+    ("no_address", "No phone number"),
+    ("invalid_address", "Phone number is not valid"),
+    ("blocked", "Number is on the block list"),
+    ("refused", "Refused messages of this kind"),
+    ("no_consent", "Never agreed to promotions"),
+    ("duplicate_address", "Another member has the same number"),
+    ("holdout", "In the control group"),
+    ("expired", "Not sent in time"),
+    ("rejected_number", "Provider: number cannot be reached"),
+    ("rejected_content", "Provider: text was rejected"),
+    ("rejected_template", "Provider: template or signature was rejected"),
+    ("provider_error", "Provider: could not send"),
+    ("answer_lost", "Provider's answer got lost"),
+    ("not_delivered", "Not delivered"),
+]
+
+# Promotions and content are advertising and need a grant; notices and care are part
+# of the service and stop only at a refusal.
+ADVERTISING = ("promotion", "content")
+
+# Where each personal variable comes from: an expression over m (message), pa (contact),
+# p (profile), card (coupon) and lang.
+VARIABLE_SQL = {
+    "member_name": "pa.name",
+    "tier": "(SELECT COALESCE(t.name->>lang.code, t.name->>'en_US')"
+    " FROM member_tier t WHERE t.id = p.tier_id)",
+    "points": "(SELECT SUM(lc.points)::int FROM loyalty_card lc"
+    " JOIN loyalty_program lp ON lp.id = lc.program_id"
+    " WHERE lc.partner_id = m.partner_id AND lc.active"
+    " AND lp.program_type = 'loyalty')",
+    "last_product": "(SELECT COALESCE(pt.name->>lang.code, pt.name->>'en_US')"
+    " FROM product_product pp JOIN product_template pt ON pt.id = pp.product_tmpl_id"
+    " WHERE pp.id = p.last_product_id)",
+    "store": "(SELECT pc.name FROM pos_order po JOIN pos_config pc"
+    " ON pc.id = po.config_id WHERE po.partner_id = m.partner_id"
+    " AND po.state IN ('paid', 'done') ORDER BY po.date_order DESC LIMIT 1)",
+}
+
+
+class MemberMessage(models.Model):
+    """One member × one campaign × one channel: outbox row and permanent record.
+
+    This file plans messages and makes their text; ``member_message_send`` sends them.
+    Rows are written by set-based SQL only.
+    """
+
+    _name = "member.message"
+    _description = "Member Message"
+    _order = "id desc"
+    _rec_name = "partner_id"
+
+    campaign_id = fields.Many2one(
+        "member.campaign", required=True, ondelete="restrict", index=True
+    )
+    variant_id = fields.Many2one("member.campaign.variant", ondelete="restrict")
+    company_id = fields.Many2one("res.company", required=True)
+    currency_id = fields.Many2one(related="company_id.currency_id")
+    profile_id = fields.Many2one(
+        "member.profile", string="Member", ondelete="set null", index=True
+    )
+    partner_id = fields.Many2one(
+        "res.partner", string="Contact", ondelete="set null", index=True
+    )
+    tier_id = fields.Many2one(
+        "member.tier",
+        string="Tier",
+        ondelete="set null",
+        help="Tier of the member when the message was planned.",
+    )
+    channel = fields.Selection(CHANNELS, required=True)
+    gateway_id = fields.Many2one("member.gateway", ondelete="restrict")
+    address = fields.Char(help="Phone number the message goes to.")
+    token = fields.Char(
+        copy=False,
+        groups="base.group_system",
+        help="Secret part of the short link.",
+    )
+    body = fields.Text(string="Text")
+    parts = fields.Integer(help="Billed SMS.")
+    cost = fields.Monetary()
+    state = fields.Selection(STATES, required=True, default="queued")
+    reason = fields.Selection(REASONS, help="Why the member was not reached.")
+    provider_ref = fields.Char(string="Provider Reference")
+    provider_code = fields.Char(string="Provider Answer")
+    provider_message = fields.Char(string="Provider Explanation")
+    attempt_count = fields.Integer(string="Attempts")
+    card_id = fields.Many2one(
+        "loyalty.card", string="Coupon", ondelete="set null", index="btree_not_null"
+    )
+    due_date = fields.Datetime(string="Due")
+    claimed_date = fields.Datetime(string="Claimed")
+    sent_date = fields.Datetime(string="Sent")
+    delivered_date = fields.Datetime(string="Delivered")
+    opened_date = fields.Datetime(string="Opened")
+    clicked_date = fields.Datetime(string="Clicked")
+    coupon_claimed_date = fields.Datetime(string="Coupon Taken")
+    redeemed_date = fields.Datetime(string="Redeemed")
+    replied_date = fields.Datetime(string="Replied")
+    unsubscribed_date = fields.Datetime(string="Unsubscribed")
+    event_ids = fields.One2many("member.event", "message_id", readonly=True)
+
+    _profile_uniq = models.UniqueIndex(
+        "(campaign_id, channel, profile_id)",
+        "A member gets a campaign once per channel.",
+    )
+    _address_uniq = models.UniqueIndex(
+        "(campaign_id, channel, address) WHERE state != 'skipped'",
+        "A number gets a campaign once.",
+    )
+    _token_uniq = models.UniqueIndex("(token) WHERE token IS NOT NULL")
+    _due_idx = models.Index("(gateway_id, due_date, id) WHERE state = 'queued'")
+    _open_idx = models.Index("(campaign_id) WHERE state IN ('queued', 'claimed')")
+    _ref_idx = models.Index("(provider_ref, address) WHERE provider_ref IS NOT NULL")
+    _address_idx = models.Index("(address, id)")
+
+    # ------------------------------------------------------------------ planning
+
+    @api.model
+    def _cron_plan(self):
+        """Turn approved campaigns into outbox rows."""
+        campaigns = self.env["member.campaign"].search(
+            [("state", "=", "scheduled"), ("planned_date", "=", False)]
+        )
+        progress = self.env["ir.cron"]._commit_progress
+        progress(remaining=len(campaigns))
+        for campaign in campaigns:
+            self._plan(campaign)
+            progress(1)
+
+    @api.model
+    def _plan(self, campaign):
+        """Write one row per member of the campaign's audience.
+
+        Members who cannot be reached get a ``skipped`` row with the reason, so that
+        the rows always add up to the audience. Planning again adds nothing.
+        """
+        self.env.flush_all()
+        self.env.cr.execute(self._get_plan_sql(campaign))
+        _logger.info(
+            "campaign %s planned: %s members", campaign.id, self.env.cr.rowcount
+        )
+        campaign.planned_date = fields.Datetime.now()
+        self.invalidate_model()
+
+    def _get_plan_sql(self, campaign):
+        audience = self.env["res.partner"]._search(campaign._get_audience_domain())
+        return SQL(
+            """
+            WITH audience AS (
+                SELECT p.id AS profile_id, pa.id AS partner_id, p.tier_id,
+                       pa.phone, pa.phone_sanitized AS address,
+                       %(holdout_point)s AS holdout_point,
+                       %(variant_point)s AS variant_point
+                  FROM res_partner pa
+                  JOIN member_profile p ON p.id = pa.member_profile_id
+                 WHERE pa.id IN %(audience)s
+            ), judged AS (
+                SELECT a.*, CASE WHEN COALESCE(a.phone, '') = '' THEN 'no_address'
+                                 WHEN a.address IS NULL THEN 'invalid_address'
+                                 ELSE %(refusal)s END AS barrier
+                  FROM audience a
+            ), counted AS (
+                SELECT j.*, row_number() OVER (
+                           PARTITION BY j.address, j.barrier IS NULL
+                           ORDER BY j.profile_id) AS copy
+                  FROM judged j
+            ), decided AS (
+                SELECT c.*, CASE WHEN c.barrier IS NOT NULL THEN c.barrier
+                                 WHEN c.copy > 1 THEN 'duplicate_address'
+                                 WHEN c.holdout_point < %(holdout)s THEN 'holdout'
+                                 END AS reason
+                  FROM counted c
+            )
+            INSERT INTO member_message (
+                   campaign_id, variant_id, company_id, profile_id, partner_id,
+                   tier_id, channel, gateway_id, address, state, reason, due_date,
+                   attempt_count, create_uid, write_uid, create_date, write_date)
+            SELECT %(campaign)s, %(variant)s, %(company)s, d.profile_id, d.partner_id,
+                   d.tier_id, %(channel)s, %(gateway)s, d.address,
+                   CASE WHEN d.reason IS NULL THEN 'queued' ELSE 'skipped' END,
+                   d.reason, %(due)s, 0, %(uid)s, %(uid)s, %(now)s, %(now)s
+              FROM decided d
+          ORDER BY d.profile_id
+       ON CONFLICT DO NOTHING
+            """,
+            holdout_point=self._get_point_sql(campaign, "holdout"),
+            variant_point=self._get_point_sql(campaign, "variant"),
+            audience=audience.subselect(),
+            refusal=self._get_refusal_sql(
+                SQL("a.profile_id"),
+                SQL("a.address"),
+                SQL("%s", campaign.channel),
+                SQL("%s", campaign.category),
+            ),
+            holdout=campaign.holdout_rate,
+            campaign=campaign.id,
+            variant=self._get_variant_sql(campaign),
+            company=campaign.company_id.id,
+            channel=campaign.channel,
+            gateway=campaign.gateway_id.id,
+            due=campaign.scheduled_date,
+            uid=self.env.uid,
+            now=fields.Datetime.now(),
+        )
+
+    @staticmethod
+    def _get_point_sql(campaign, purpose):
+        """A number from 0 to below 100 that stays the same for member and campaign."""
+        return SQL(
+            "(('x' || substr(md5(%s || p.id::text), 1, 7))::bit(28)::int %% 10000) / 100.0",
+            f"{purpose}:{campaign.id}:",
+        )
+
+    @staticmethod
+    def _get_variant_sql(campaign):
+        *shared, last = campaign.variant_ids
+        cases, upper = [], 0
+        for variant in shared:
+            upper += variant.share_rate
+            cases.append(SQL("WHEN d.variant_point < %s THEN %s", upper, variant.id))
+        if not cases:
+            return SQL("%s", last.id)
+        return SQL("CASE %s ELSE %s END", SQL(" ").join(cases), last.id)
+
+    @staticmethod
+    def _get_refusal_sql(profile, address, channel, category):
+        """What forbids writing to a member: asked when planning and again when claiming.
+
+        :param SQL profile: expression of the profile's id
+        :param SQL address: expression of the E.164 number
+        :param SQL channel: expression of the channel
+        :param SQL category: expression of the campaign's category
+        :returns: expression giving a reason, or NULL if the member may be written to
+        """
+        current = SQL(
+            """
+            SELECT FROM member_consent consent
+             WHERE consent.is_current AND consent.profile_id = %(profile)s
+               AND consent.channel = %(channel)s
+               AND consent.purpose = CASE WHEN %(category)s IN %(advertising)s
+                                          THEN 'promotion' ELSE 'service' END
+            """,
+            profile=profile,
+            channel=channel,
+            category=category,
+            advertising=ADVERTISING,
+        )
+        return SQL(
+            """
+            CASE WHEN EXISTS (SELECT FROM phone_blacklist listed
+                               WHERE listed.active AND listed.number = %(address)s)
+                 THEN 'blocked'
+                 WHEN EXISTS (%(current)s AND consent.state = 'refused')
+                 THEN 'refused'
+                 WHEN %(category)s IN %(advertising)s AND NOT EXISTS (
+                          %(current)s AND consent.state = 'granted'
+                          AND COALESCE(consent.expiry_date, 'infinity') >= %(today)s)
+                 THEN 'no_consent' END
+            """,
+            address=address,
+            current=current,
+            category=category,
+            advertising=ADVERTISING,
+            today=fields.Date.today(),
+        )
+
+    # ------------------------------------------------------------------- writing
+
+    @api.model
+    def _write_texts(self, message_ids):
+        """Give claimed rows their coupon, short link and text.
+
+        A row that was claimed before keeps its coupon and link.
+        """
+        self._issue_tokens(message_ids)
+        self._issue_coupons(message_ids)
+        rows = self._get_text_rows(message_ids)
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE member_message m SET body = t.body, parts = t.parts
+                  FROM unnest(%s::int[], %s::varchar[], %s::int[])
+                       AS t (id, body, parts) WHERE t.id = m.id
+                """,
+                [row[0] for row in rows],
+                [row[1] for row in rows],
+                [row[2] for row in rows],
+            )
+        )
+
+    def _issue_tokens(self, message_ids):
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE member_message m SET token = t.token
+                  FROM unnest(%s::int[], %s::varchar[]) AS t (id, token)
+                 WHERE t.id = m.id AND m.token IS NULL
+                """,
+                message_ids,
+                codes.generate_tokens(len(message_ids)),
+            )
+        )
+
+    def _issue_coupons(self, message_ids):
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT m.campaign_id, array_agg(m.id), array_agg(m.partner_id)
+                  FROM member_message m
+                  JOIN member_campaign c ON c.id = m.campaign_id
+                 WHERE m.id = ANY(%s) AND m.card_id IS NULL
+                   AND c.program_id IS NOT NULL
+              GROUP BY m.campaign_id
+                """,
+                message_ids,
+            )
+        )
+        for campaign_id, ids, partner_ids in rows:
+            campaign = self.env["member.campaign"].browse(campaign_id)
+            cards = self.env["loyalty.card"]._issue_member_coupons(
+                campaign.program_id, partner_ids, campaign._get_coupon_expiry()
+            )
+            self.env.cr.execute(
+                SQL(
+                    """
+                    UPDATE member_message m SET card_id = t.card_id
+                      FROM unnest(%s::int[], %s::int[]) AS t (id, card_id) WHERE t.id = m.id
+                    """,
+                    ids,
+                    [card_id for card_id, _code in cards],
+                )
+            )
+
+    def _get_text_rows(self, message_ids):
+        """:returns: (message id, text, billed parts)"""
+        rows = []
+        for (template_id, gateway_id), ids in self._group_by_text(message_ids).items():
+            record = self.env["member.template"].browse(template_id)
+            gateway = self.env["member.gateway"].browse(gateway_id)
+            text = record._get_text(gateway)
+            compiled = template.compile(text)
+            for values in self._get_variable_values(ids, record, compiled.names):
+                body = compiled.render(values)
+                size = sms.size(body, values["country_code"])
+                rows.append((values["id"], body, size.parts))
+        return rows
+
+    def _group_by_text(self, message_ids):
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT v.template_id, m.gateway_id, array_agg(m.id)
+                  FROM member_message m
+                  JOIN member_campaign_variant v ON v.id = m.variant_id
+                 WHERE m.id = ANY(%s) GROUP BY 1, 2
+                """,
+                message_ids,
+            )
+        )
+        return {(template_id, gateway_id): ids for template_id, gateway_id, ids in rows}
+
+    def _get_variable_values(self, message_ids, record, names):
+        """Fetch the personal values of messages in one query.
+
+        :param record: ``member.template`` of the messages, tells the language
+        :param set[str] names: variables to fetch
+        :returns: per message: ``id``, ``country_code`` and the variables
+        :rtype: list[dict]
+        """
+        wanted = [name for name in VARIABLE_SQL if name in names]
+        columns = SQL("").join(
+            SQL(", %s AS %s", SQL(VARIABLE_SQL[name].replace("%", "%%")), SQL.identifier(name))
+            for name in wanted
+        )
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT m.id, m.token, m.campaign_id, m.gateway_id, country.code AS country_code,
+                       card.code AS coupon_code, card.expiration_date%s
+                  FROM member_message m
+                 CROSS JOIN (SELECT %s::varchar AS code) lang
+                  LEFT JOIN res_partner pa ON pa.id = m.partner_id
+                  LEFT JOIN res_country country ON country.id = pa.country_id
+                  LEFT JOIN member_profile p ON p.id = m.profile_id
+                  LEFT JOIN loyalty_card card ON card.id = m.card_id
+                 WHERE m.id = ANY(%s)
+                """,
+                columns,
+                record.lang,
+                message_ids,
+            )
+        )
+        rows = self.env.cr.dictfetchall()
+        self._add_shared_values(rows, record)
+        return rows
+
+    def _add_shared_values(self, rows, record):
+        """Add what is the same for all messages of a campaign, or made from a token."""
+        base_url = record.get_base_url()
+        offers, expiries = {}, {}
+        for row in rows:
+            campaign = self.env["member.campaign"].browse(row["campaign_id"])
+            if campaign not in offers:
+                program = campaign.program_id.with_context(lang=record.lang)
+                offers[campaign] = program._get_offer_text() if program else None
+            expiry = row["expiration_date"]
+            if expiry and expiry not in expiries:
+                expiries[expiry] = format_date(self.env, expiry, lang_code=record.lang)
+            link = f"{base_url}/m/{row['token']}"
+            row.update(
+                coupon_value=offers[campaign],
+                coupon_expiry=expiries.get(expiry),
+                link=link,
+                # for providers whose registered text holds the address itself
+                link_token=row["token"],
+                unsubscribe_link=f"{link}/stop",
+                brand=campaign.gateway_id.signature or campaign.company_id.name,
+                country_code=row["country_code"] or campaign.company_id.country_id.code,
+            )

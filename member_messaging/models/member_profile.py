@@ -1,0 +1,421 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+from ..tools.rfm import RFM_SEGMENTS
+
+LIFECYCLES = [
+    ("prospect", "Prospect"),
+    ("new", "New"),
+    ("active", "Active"),
+    ("sleeping", "Sleeping"),
+    ("lost", "Lost"),
+]
+RFM_SEGMENT_NAMES = [
+    ("champion", "Champion"),
+    ("loyal", "Loyal"),
+    ("promising", "Promising"),
+    ("new", "New"),
+    ("at_risk", "At Risk"),
+    ("sleeping", "Sleeping"),
+    ("lost", "Lost"),
+]
+
+
+class MemberProfile(models.Model):
+    """What the orders of one member say about them.
+
+    Every computed figure lives here and not on ``res_partner``: a refresh must not
+    lock or rewrite the row a cashier is editing.
+    """
+
+    _name = "member.profile"
+    _description = "Member"
+    _order = "id desc"
+    _rec_name = "partner_id"
+    _rec_names_search = ["partner_id", "number"]
+
+    partner_id = fields.Many2one(
+        "res.partner", string="Contact", required=True, ondelete="cascade"
+    )
+    company_id = fields.Many2one(related="partner_id.company_id", store=True)
+    currency_id = fields.Many2one("res.currency", compute="_compute_currency_id")
+    number = fields.Char(string="Member Number", required=True, copy=False)
+    joined_date = fields.Date(
+        string="Member Since", required=True, default=fields.Date.context_today
+    )
+    source = fields.Selection(
+        [
+            ("staff", "Staff"),
+            ("pos", "Point of Sale"),
+            ("web", "Website"),
+            ("import", "Import"),
+        ],
+        string="Joined Through",
+        required=True,
+        default="staff",
+    )
+    birthday = fields.Date()
+    phone = fields.Char(related="partner_id.phone")
+    email = fields.Char(related="partner_id.email")
+
+    tier_id = fields.Many2one(
+        "member.tier", string="Tier", index="btree_not_null", ondelete="set null"
+    )
+    tier_locked = fields.Boolean(
+        string="Keep Tier", help="The nightly refresh leaves the tier as it is."
+    )
+    first_order_date = fields.Datetime(string="First Order", readonly=True)
+    last_order_date = fields.Datetime(string="Last Order", readonly=True, index=True)
+    order_count = fields.Integer(string="Orders", readonly=True)
+    revenue = fields.Monetary(
+        readonly=True, help="Everything the member paid, net of refunds."
+    )
+    average_order = fields.Monetary(
+        readonly=True, help="Revenue divided by orders.", aggregator="avg"
+    )
+    r_score = fields.Integer(
+        string="Recency",
+        readonly=True,
+        aggregator="avg",
+        help="5: among the fifth of buyers who bought most recently.",
+    )
+    f_score = fields.Integer(
+        string="Frequency",
+        readonly=True,
+        aggregator="avg",
+        help="5: among the fifth of buyers who bought most often.",
+    )
+    m_score = fields.Integer(
+        string="Monetary",
+        readonly=True,
+        aggregator="avg",
+        help="5: among the fifth of buyers who spent most.",
+    )
+    rfm_segment = fields.Selection(
+        RFM_SEGMENT_NAMES, string="RFM Segment", readonly=True, index=True
+    )
+    lifecycle = fields.Selection(
+        LIFECYCLES, string="Life Cycle", readonly=True, default="prospect", index=True
+    )
+    engagement = fields.Selection(
+        [("high", "High"), ("medium", "Medium"), ("low", "Low")],
+        readonly=True,
+        help="Clicks, replies and redemptions in the last 30 days: "
+        "high from two on, medium from one on.",
+    )
+    last_product_id = fields.Many2one(
+        "product.product",
+        string="Last Product",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+    order_ids = fields.One2many(
+        "member.order", compute="_compute_order_ids", string="Order List"
+    )
+    consent_ids = fields.One2many("member.consent", "profile_id", readonly=True)
+
+    _partner_uniq = models.Constraint(
+        "UNIQUE (partner_id)", "This contact is a member already."
+    )
+    _number_uniq = models.Constraint(
+        "UNIQUE (number)", "Another member has this number."
+    )
+
+    @api.depends("company_id")
+    def _compute_currency_id(self):
+        main_company = self.env["res.company"]._get_main_company()
+        for profile in self:
+            profile.currency_id = (profile.company_id or main_company).currency_id
+
+    def _compute_order_ids(self):
+        orders = self.env["member.order"].search(
+            [("partner_id", "in", self.partner_id.ids)]
+        )
+        by_partner = orders.grouped("partner_id")
+        for profile in self:
+            profile.order_ids = by_partner.get(profile.partner_id, orders.browse())
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            if not vals.get("number"):
+                vals["number"] = self.env["ir.sequence"].next_by_code(self._name)
+        profiles = super().create(vals_list)
+        for profile in profiles:
+            profile.partner_id.member_profile_id = profile
+        profiles._refresh_own()
+        return profiles
+
+    def action_refresh(self):
+        """Refresh every member now instead of tonight."""
+        self._refresh()
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success",
+                "message": self.env._(
+                    "Tiers, RFM scores and life cycles are up to date."
+                ),
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    @api.model
+    def action_enrol(self):
+        """Open the enrolment dialog from the list of members."""
+        return self.env["ir.actions.act_window"]._for_xml_id(
+            "member_messaging.member_profile_enrol_action"
+        )
+
+    def action_record_consent(self):
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "member_messaging.member_consent_record_action"
+        )
+        return {**action, "context": {"default_profile_id": self.id}}
+
+    @api.model
+    def _cron_refresh(self):
+        self._refresh()
+
+    def _refresh_own(self):
+        """Refresh these members alone, measured by the last full scale."""
+        if self:
+            self._refresh(self.partner_id.ids)
+
+    @api.model
+    def _refresh(self, partner_ids=None):
+        """Recompute the figures of members from their orders, by set-based SQL.
+
+        Only rows whose figures differ are written, so that running it twice changes
+        nothing.
+
+        :param list[int] | None partner_ids: contacts to refresh by the stored RFM
+            scale; None refreshes everyone and rebuilds the scale first
+        """
+        self.env.flush_all()
+        now = fields.Datetime.now()
+        windows = sorted(set(self.env["member.tier"].search([]).mapped("window_days")))
+        fact_table = SQL.identifier("member_profile_fact")
+        self.env.cr.execute(SQL("DROP TABLE IF EXISTS %s", fact_table))
+        self.env.cr.execute(
+            SQL(
+                "CREATE TEMP TABLE %s ON COMMIT DROP AS %s",
+                fact_table,
+                self._get_fact_sql(partner_ids, windows, now),
+            )
+        )
+        if partner_ids is None:
+            # sudo: the scale belongs to the refresh; staff may only read it
+            self.env["member.rfm.scale"].sudo()._rebuild(fact_table, now)
+            self.env.flush_all()
+        bought = [
+            row[0]
+            for row in self.env.execute_query(self._get_update_sql(fact_table, now))
+        ]
+        self._refresh_last_product(bought)
+        self.env.cr.execute(SQL("DROP TABLE %s", fact_table))
+        self.env.invalidate_all(flush=False)
+
+    def _get_fact_sql(self, partner_ids, windows, now):
+        """:returns: SELECT of one row per member: ``id``, ``partner_id``,
+        first and last order, count, revenue, and per tier window of d days the
+        columns ``revenue_d`` and ``orders_d``
+        """
+        columns = [
+            SQL(
+                """COALESCE(SUM(o.amount) FILTER (WHERE %(since)s), 0) AS %(revenue)s,
+                   COUNT(*) FILTER (WHERE o.amount >= 0 AND %(since)s) AS %(orders)s""",
+                since=(
+                    SQL("o.date >= %s", now - timedelta(days=days))
+                    if days
+                    else SQL("TRUE")
+                ),
+                revenue=SQL.identifier(f"revenue_{days}"),
+                orders=SQL.identifier(f"orders_{days}"),
+            )
+            for days in windows
+        ]
+        return SQL(
+            """
+            SELECT p.id, p.partner_id,
+                   MIN(o.date) FILTER (WHERE o.amount >= 0) AS first_order_date,
+                   MAX(o.date) FILTER (WHERE o.amount >= 0) AS last_order_date,
+                   COUNT(*) FILTER (WHERE o.amount >= 0) AS order_count,
+                   COALESCE(SUM(o.amount), 0) AS revenue%s
+              FROM member_profile p
+              LEFT JOIN (%s) o ON o.partner_id = p.partner_id
+             WHERE %s
+          GROUP BY p.id
+            """,
+            SQL("").join(SQL(", %s", column) for column in columns),
+            self.env["member.order"]._get_order_sql(),
+            SQL("TRUE")
+            if partner_ids is None
+            else SQL("p.partner_id = ANY(%s)", list(partner_ids)),
+        )
+
+    def _get_update_sql(self, fact_table, now):
+        """:returns: UPDATE of the members whose figures changed, RETURNING the ids of
+        those who have bought
+        """
+        columns = (
+            "first_order_date",
+            "last_order_date",
+            "order_count",
+            "revenue",
+            "average_order",
+            "r_score",
+            "f_score",
+            "m_score",
+            "rfm_segment",
+            "lifecycle",
+            "tier_id",
+        )
+        new, old = (
+            SQL(", ").join(SQL.identifier(alias, column) for column in columns)
+            for alias in ("n", "p")
+        )
+        return SQL(
+            """
+            WITH scored AS (%(scored)s),
+                 named AS (SELECT s.*, %(segment)s AS rfm_segment FROM scored s)
+            UPDATE member_profile p
+               SET (%(targets)s) = ROW(%(new)s)
+              FROM named n
+             WHERE n.id = p.id AND (%(new)s) IS DISTINCT FROM (%(old)s)
+         RETURNING p.id
+            """,
+            scored=self._get_scored_sql(fact_table, now),
+            segment=self._get_rfm_segment_sql(),
+            targets=SQL(", ").join(map(SQL.identifier, columns)),
+            new=new,
+            old=old,
+        )
+
+    def _get_scored_sql(self, fact_table, now):
+        limits = self.env["member.rfm.scale"]._get_limits()
+        days = SQL("floor(extract(epoch FROM %s - f.last_order_date) / 86400)", now)
+
+        def score(value, operator, metric):
+            passed = [
+                SQL("(%s %s %s)::int", value, SQL(operator), limit)
+                for limit in limits[metric]
+            ]
+            return SQL(
+                "CASE WHEN f.order_count > 0 THEN 1 + %s ELSE 0 END",
+                SQL(" + ").join([SQL("0"), *passed]),
+            )
+
+        return SQL(
+            """
+            SELECT f.id, f.first_order_date, f.last_order_date,
+                   f.order_count::int4 AS order_count, f.revenue::numeric AS revenue,
+                   ROUND(f.revenue::numeric / NULLIF(f.order_count, 0), 2)
+                       AS average_order,
+                   %(r)s AS r_score, %(f)s AS f_score, %(m)s AS m_score,
+                   %(lifecycle)s AS lifecycle, %(tier)s AS tier_id
+              FROM %(facts)s f
+              JOIN member_profile p ON p.id = f.id
+            """,
+            r=score(days, "<=", "recency"),
+            f=score(SQL("f.order_count"), ">", "frequency"),
+            m=score(SQL("f.revenue"), ">", "monetary"),
+            lifecycle=self._get_lifecycle_sql(now),
+            tier=self._get_tier_sql(),
+            facts=fact_table,
+        )
+
+    @staticmethod
+    def _get_rfm_segment_sql():
+        cases = [
+            SQL(
+                "WHEN s.r_score BETWEEN %s AND %s"
+                " AND s.f_score BETWEEN %s AND %s THEN %s",
+                *recency,
+                *frequency,
+                name,
+            )
+            for name, recency, frequency in RFM_SEGMENTS
+        ]
+        return SQL("CASE %s END", SQL(" ").join(cases))
+
+    @api.model
+    def _get_lifecycle_days(self):
+        """:returns: days a member stays new, active and sleeping
+        :rtype: tuple[int, int, int]
+        """
+        # sudo: parameters are readable by administrators only
+        get_param = self.env["ir.config_parameter"].sudo().get_param
+        return tuple(
+            int(get_param(f"member_messaging.{name}_days", default))
+            for name, default in (("new", 30), ("active", 90), ("sleeping", 365))
+        )
+
+    def _get_lifecycle_sql(self, now):
+        new, active, sleeping = (
+            now - timedelta(days=days) for days in self._get_lifecycle_days()
+        )
+        return SQL(
+            """
+            CASE WHEN f.order_count = 0 THEN 'prospect'
+                 WHEN f.first_order_date >= %s THEN 'new'
+                 WHEN f.last_order_date >= %s THEN 'active'
+                 WHEN f.last_order_date >= %s THEN 'sleeping'
+                 ELSE 'lost' END
+            """,
+            new,
+            active,
+            sleeping,
+        )
+
+    def _get_tier_sql(self):
+        """The highest tier whose conditions the member meets; a locked one stays."""
+        cases = [
+            SQL(
+                "WHEN %s >= %s AND %s >= %s AND (%s OR p.company_id = %s) THEN %s",
+                SQL.identifier("f", f"revenue_{tier.window_days}"),
+                tier.min_revenue,
+                SQL.identifier("f", f"orders_{tier.window_days}"),
+                tier.min_orders,
+                not tier.company_id,
+                tier.company_id.id or None,
+                tier.id,
+            )
+            for tier in reversed(self.env["member.tier"].search([]))
+        ]
+        return SQL(
+            "CASE WHEN p.tier_locked THEN p.tier_id %s END",
+            SQL(" ").join(cases),
+        )
+
+    def _refresh_last_product(self, profile_ids):
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE member_profile p SET last_product_id = l.product_id
+                  FROM (SELECT DISTINCT ON (id) id, product_id FROM (
+                            SELECT q.id, l.product_id, so.date_order, l.id AS line_id
+                              FROM member_profile q
+                              JOIN sale_order so ON so.partner_id = q.partner_id
+                              JOIN sale_order_line l ON l.order_id = so.id
+                             WHERE q.id = ANY(%(ids)s) AND so.state = 'sale'
+                               AND l.product_id IS NOT NULL
+                               AND l.product_uom_qty > 0 AND l.reward_id IS NULL
+                         UNION ALL
+                            SELECT q.id, l.product_id, po.date_order, l.id
+                              FROM member_profile q
+                              JOIN pos_order po ON po.partner_id = q.partner_id
+                              JOIN pos_order_line l ON l.order_id = po.id
+                             WHERE q.id = ANY(%(ids)s) AND po.state IN ('paid', 'done')
+                               AND l.qty > 0 AND l.reward_id IS NULL
+                        ) sold ORDER BY id, date_order DESC, line_id DESC) l
+                 WHERE l.id = p.id AND p.last_product_id IS DISTINCT FROM l.product_id
+                """,
+                ids=profile_ids,
+            )
+        )

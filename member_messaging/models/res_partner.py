@@ -1,0 +1,59 @@
+from odoo import fields, models
+
+
+class ResPartner(models.Model):
+    _inherit = "res.partner"
+
+    # Stored and written once at enrolment, so that the related fields below can be
+    # searched and grouped without ever rewriting the contact.
+    member_profile_id = fields.Many2one(
+        "member.profile",
+        string="Member",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+    member_tier_id = fields.Many2one(
+        related="member_profile_id.tier_id", string="Member Tier"
+    )
+    member_rfm_segment = fields.Selection(related="member_profile_id.rfm_segment")
+    member_lifecycle = fields.Selection(
+        related="member_profile_id.lifecycle", string="Member Life Cycle"
+    )
+    member_engagement = fields.Selection(
+        related="member_profile_id.engagement", string="Member Engagement"
+    )
+    member_number = fields.Char(related="member_profile_id.number")
+    member_joined_date = fields.Date(related="member_profile_id.joined_date")
+    member_birthday = fields.Date(related="member_profile_id.birthday")
+    member_last_order_date = fields.Datetime(
+        related="member_profile_id.last_order_date", string="Member's Last Order"
+    )
+    member_order_count = fields.Integer(
+        related="member_profile_id.order_count", string="Member's Orders"
+    )
+    member_revenue = fields.Monetary(
+        related="member_profile_id.revenue",
+        string="Member's Revenue",
+        currency_field="member_currency_id",
+    )
+    member_currency_id = fields.Many2one(
+        related="member_profile_id.currency_id", string="Member's Currency"
+    )
+
+    def action_member_enrol(self):
+        """Open the enrolment dialog for these contacts."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "member_messaging.member_profile_enrol_action"
+        )
+        return {**action, "context": {"default_partner_ids": self.ids}}
+
+    def action_open_member(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "member.profile",
+            "res_id": self.member_profile_id.id,
+            "views": [(False, "form")],
+        }

@@ -1,0 +1,2 @@
+from . import member_consent_record
+from . import member_profile_enrol

@@ -1,0 +1,230 @@
+"""What holds for every provider.
+
+A new adapter is done when it has a case here and passes.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import pytest
+from fakes import CONFIG, NOW, build, message, reply
+
+from gateways import ADAPTERS
+from gateways.base import Gateway
+from gateways.errors import (
+    ConfigError,
+    MaybeSent,
+    NotSent,
+    PayloadError,
+    SignatureError,
+    UnsupportedFeature,
+)
+from gateways.types import (
+    Capability,
+    DeliveryReport,
+    InboundMessage,
+    Outcome,
+    PendingMessage,
+    WebhookRequest,
+)
+
+
+@dataclass
+class Case:
+    """What a provider's server answers; empty for one that needs no network."""
+
+    accepted: object = None
+    rejected: object = None
+    throttled: object = None
+    #: Genuine callback bodies, number of events in each.
+    callbacks: dict = field(default_factory=dict)
+
+
+CASES = {
+    "aliyun": Case(
+        accepted=reply({"Code": "OK", "Message": "OK", "BizId": "9^0"}),
+        rejected=reply({"Code": "isv.MOBILE_NUMBER_ILLEGAL", "Message": "bad"}),
+        throttled=reply({"Code": "Throttling.User"}, 429, x_acs_retry_after="1500"),
+        callbacks={
+            b'[{"phone_number":"13800138000","success":true,"err_code":"DELIVERED",'
+            b'"biz_id":"9^0","report_time":"2026-01-15 16:00:05"}]': 1,
+            b'[{"phone_number":"13800138000","content":"TD","sequence_id":7}]': 1,
+            b"[]": 0,
+        },
+    ),
+    "sandbox": Case(),
+}
+BATCH = [message(n, f"+86138001380{n:02d}") for n in range(1, 6)]
+
+codes = pytest.mark.parametrize("code", ADAPTERS)
+networked = pytest.mark.parametrize(
+    "code", [code for code, case in CASES.items() if case.accepted]
+)
+
+
+def outcomes(code, *answers, batch=BATCH):
+    results = build(ADAPTERS[code], *answers).send(batch)
+    assert [result.key for result in results] == [m.key for m in batch]
+    return {result.outcome for result in results}
+
+
+def test_every_adapter_has_a_case():
+    assert set(CASES) == set(ADAPTERS)
+
+
+@codes
+def test_attributes(code):
+    cls = ADAPTERS[code]
+    assert issubclass(cls, Gateway) and cls.code == code
+    assert cls.name and cls.channel and cls.batch_size >= 1 and cls.default_rate >= 1
+    registered = Capability.REGISTERED_TEMPLATES in cls.capabilities
+    assert cls.requires_registered_template is registered
+    names = {field.name for field in dataclasses.fields(CONFIG)}
+    assert set(cls.required_fields) <= names
+
+
+@codes
+def test_check_config(code):
+    cls = ADAPTERS[code]
+    assert build(cls).check_config() == []
+    empty = dataclasses.replace(
+        CONFIG, api_key="", api_secret="", signature="", callback_secret=""
+    )
+    assert build(cls, config=empty).check_config() == list(cls.required_fields)
+
+
+@codes
+def test_batch_limits(code):
+    gateway = build(ADAPTERS[code])
+    assert gateway.send([]) == []
+    many = [message(n) for n in range(gateway.batch_size + 1)]
+    with pytest.raises(ValueError):
+        gateway.send(many)
+    with pytest.raises(ValueError):
+        gateway.send([message(1), message(1)])
+    assert gateway.http.calls == []
+
+
+@codes
+def test_accepted(code):
+    gateway = build(ADAPTERS[code], CASES[code].accepted or AssertionError("no call"))
+    results = gateway.send(BATCH)
+    assert [result.key for result in results] == [m.key for m in BATCH]
+    assert {result.outcome for result in results} == {Outcome.OK}
+    assert all(result.provider_ref for result in results)
+
+
+@networked
+def test_rejected(code):
+    result = outcomes(code, CASES[code].rejected)
+    assert result == {Outcome.BADNUM}
+
+
+@networked
+def test_nothing_left(code):
+    assert outcomes(code, NotSent("refused")) == {Outcome.RETRY}
+
+
+@networked
+def test_answer_lost(code):
+    result = outcomes(code, MaybeSent("timeout"), batch=BATCH[:1])
+    assert result == {Outcome.AMBIGUOUS}
+
+
+@networked
+def test_settings_cannot_work(code):
+    assert outcomes(code, ConfigError("bad URL")) == {Outcome.PAUSE}
+
+
+@networked
+def test_throttled(code):
+    gateway = build(ADAPTERS[code], CASES[code].throttled)
+    (result,) = gateway.send(BATCH[:1])
+    assert (result.outcome, result.retry_after) == (Outcome.RETRY, 2)
+
+
+@networked
+@pytest.mark.parametrize(
+    "answer", [reply(b"<html>", 500), reply(b"", 502), reply(b"{", 200), reply(b"1")]
+)
+def test_unreadable_answer_is_never_not_sent(code, answer):
+    assert outcomes(code, answer, batch=BATCH[:1]) == {Outcome.AMBIGUOUS}
+
+
+@networked
+def test_429_without_body(code):
+    (result,) = build(ADAPTERS[code], reply(b"", 429, retry_after="7")).send(BATCH[:1])
+    assert (result.outcome, result.retry_after) == (Outcome.RETRY, 7)
+
+
+@codes
+def test_fault_in_adapter_is_never_not_sent(code):
+    gateway = build(ADAPTERS[code])
+    gateway._send = lambda batch: iter([None])
+    results = gateway.send(BATCH)
+    assert {result.outcome for result in results} == {Outcome.AMBIGUOUS}
+    assert [result.key for result in results] == [m.key for m in BATCH]
+
+
+@codes
+@pytest.mark.parametrize("secret", ["", "a-long-random-secret ", "wrong", "密"])
+def test_forged_callback(code, secret):
+    with pytest.raises(SignatureError):
+        build(ADAPTERS[code]).verify(WebhookRequest(path_secret=secret))
+
+
+@codes
+def test_empty_secret_refuses_everybody(code):
+    config = dataclasses.replace(CONFIG, callback_secret="")
+    for secret in ("", "a-long-random-secret"):
+        with pytest.raises(SignatureError):
+            build(ADAPTERS[code], config=config).verify(
+                WebhookRequest(path_secret=secret)
+            )
+
+
+@codes
+def test_genuine_callback(code):
+    gateway = build(ADAPTERS[code])
+    for body, count in CASES[code].callbacks.items():
+        request = WebhookRequest(path_secret=CONFIG.callback_secret, body=body)
+        gateway.verify(request)
+        events = gateway.parse(request)
+        assert len(events) == count
+        # Told again, it is the same fact.
+        assert gateway.parse(request) == events
+        for event in events:
+            assert isinstance(event, DeliveryReport | InboundMessage)
+            assert event.event_ref and event.address.startswith("+")
+
+
+@codes
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"null", b'"text"', b"[3]"])
+def test_broken_callback(code, body):
+    cls = ADAPTERS[code]
+    webhook = Capability.WEBHOOK in cls.capabilities
+    with pytest.raises(PayloadError if webhook else UnsupportedFeature):
+        build(cls).parse(WebhookRequest(body=body))
+
+
+@codes
+def test_acknowledgement(code):
+    status, headers, body = build(ADAPTERS[code]).acknowledge()
+    assert 200 <= status < 300
+    assert isinstance(body, bytes) and headers["Content-Type"]
+
+
+@codes
+def test_query(code):
+    gateway = build(ADAPTERS[code])
+    if Capability.QUERY in gateway.capabilities:
+        assert gateway.query([], NOW) == []
+    else:
+        with pytest.raises(UnsupportedFeature):
+            gateway.query([PendingMessage("1", "+8613800138000", None, NOW)], NOW)
+
+
+@codes
+def test_secrets_are_not_shown(code):
+    text = repr(build(ADAPTERS[code]).config)
+    assert CONFIG.api_secret not in text and CONFIG.callback_secret not in text

@@ -1,0 +1,112 @@
+"""Odoo servers of their own: process, port and database.
+
+For what one process cannot show: two servers over one queue, a server killed half-way.
+"""
+
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import uuid
+
+import pytest
+import requests
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+class OdooServer:
+    """A running `odoo`; `kill` is kill -9, `stop` lets it finish."""
+
+    def __init__(self, database, log, *options):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.database = database
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = log
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "odoo", f"--database={database}"]
+            + [f"--http-port={port}", f"--logfile={log}", *options],
+            stderr=subprocess.DEVNULL,
+        )
+
+    def wait(self, timeout=60):
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                requests.get(f"{self.url}/web/health", timeout=10).raise_for_status()
+                return self
+            except requests.RequestException:
+                time.sleep(0.2)
+        self.kill()
+        raise RuntimeError(f"Odoo did not start:\n{self.log.read_text()[-5000:]}")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=30)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def database():
+    """A fresh copy of the test database, and of its filestore."""
+    from odoo.sql_db import close_db
+    from odoo.tests.common import get_db_name
+    from odoo.tools import config
+
+    source = get_db_name()
+    name = f"{source}_{uuid.uuid4().hex[:8]}"
+    close_db(source)  # PostgreSQL copies no database that is in use
+    subprocess.run(["createdb", "--template", source, name], check=True)
+    shutil.copytree(config.filestore(source), config.filestore(name))
+    yield name
+    close_db(name)
+    subprocess.run(["dropdb", "--force", name], check=True)
+    shutil.rmtree(config.filestore(name))
+
+
+@pytest.fixture
+def start_odoo(database, tmp_path):
+    """Starts servers over one database: `start_odoo("--max-cron-threads=2")`."""
+    servers = []
+
+    def start(*options):
+        log = tmp_path / f"odoo-{len(servers)}.log"
+        servers.append(OdooServer(database, log, *options))
+        return servers[-1].wait()
+
+    yield start
+    for server in servers:
+        if server.process.poll() is None:
+            server.stop()
+
+
+@pytest.fixture
+def odoo_server(start_odoo):
+    """One server, as `scripts/odoo` would start it."""
+    return start_odoo()
+
+
+@pytest.fixture
+def command():
+    """Runs what README tells people to run: `command("scripts/odoo", "shell")`."""
+
+    def run(*args, env=None, **options):
+        return subprocess.run(
+            args,
+            cwd=ROOT,
+            env=os.environ | (env or {}),
+            capture_output=True,
+            text=True,
+            timeout=600,
+            **options,
+        )
+
+    return run
