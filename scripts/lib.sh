@@ -107,17 +107,22 @@ setup_odoo() {
     export ODOO_HOME
 }
 
+# make_venv NAME REQUIREMENTS…
+make_venv() {
+    local name=$1 key
+    shift
+    key=$(cat "$@" <(python3 --version) | hash_of)
+    stamp_is "$name" "$key" && return
+    say "Installing Python packages in .local/$name"
+    python3 -c 'import ensurepip' 2>/dev/null || apt_install /nonexistent python3-venv
+    python3 -m venv "$LOCAL/$name"
+    "$LOCAL/$name/bin/python" -m pip install -qq "${@/#/--requirement=}" >&2
+    stamp "$name" "$key"
+}
+
 # The interpreter and its packages; all that lint and the tests without Odoo need.
 setup_python() {
-    [[ ! ${ODOO_PYTHON:-} ]] || return 0
-    local key
-    key=$(cat "$ROOT"/*requirements.txt <(python3 --version) | hash_of)
-    stamp_is venv "$key" && return
-    say "Installing Python packages"
-    python3 -c 'import ensurepip' 2>/dev/null || apt_install /nonexistent python3-venv
-    python3 -m venv "$LOCAL/venv"
-    "$PYTHON" -m pip install -qq -r "$ROOT/requirements.txt" -r "$ROOT/test-requirements.txt" >&2
-    stamp venv "$key"
+    [[ ${ODOO_PYTHON:-} ]] || make_venv venv "$ROOT/requirements.txt" "$ROOT/test-requirements.txt"
 }
 
 # Lets the venv import Odoo; after its own packages, so that those of an ODOO_HOME shared with the system do not win.
@@ -253,4 +258,24 @@ base_database() {
     odoo_batch base -d "$making" -i "$depends" --load-language=en_US,zh_CN
     psql -d postgres -qc "ALTER DATABASE $making RENAME TO $BASE_DB"
     mv "$LOCAL/data/filestore/$making" "$LOCAL/data/filestore/$BASE_DB"
+}
+
+# addon_database DB MODULE,…: DB exists and holds these modules, the addon among them as the source is now.
+addon_database() {
+    local db=$1 modules=$2 key
+    database_exists "$db" || {
+        base_database
+        copy_database "$BASE_DB" "$db"
+        rm -f "$LOCAL/stamps/$db"
+    }
+    key=$({
+        echo "$modules"
+        cd "$ROOT"
+        find "$ADDON" -type f ! -path '*/tests/*' ! -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum
+    } | hash_of)
+    stamp_is "$db" "$key" && return
+    say "Installing $modules in $db"
+    odoo_batch "$db" -d "$db" -i "$modules" -u "$ADDON"
+    check_log "$db"
+    stamp "$db" "$key"
 }

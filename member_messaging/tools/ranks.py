@@ -57,36 +57,6 @@ RAISES = {
     "failed": frozenset({"claimed", "sent", "uncertain"}),
 }
 
-#: Why the planner or the sender left a member out.
-SKIP_REASONS = (
-    "no_address",
-    "invalid_address",
-    "no_consent",
-    "refused",
-    "blocked",
-    "duplicate_address",
-    "frequency_cap",
-    "quota",
-    "holdout",
-    "excluded",
-    "under_age",
-    "expired",
-    "no_gateway",
-)
-#: Why a message failed: result classes of the gateways, then reasons of our own.
-FAIL_REASONS = (
-    "badnum",
-    "optout",
-    "content",
-    "template",
-    "bug",
-    "undelivered",
-    "attempts",
-)
-#: Why a message was cancelled.
-CANCEL_REASONS = ("campaign_cancelled", "by_user")
-REASONS = SKIP_REASONS + FAIL_REASONS + CANCEL_REASONS
-
 
 def next_state(current: str, event: str) -> str:
     """Return the state of a message in ``current`` after ``event``.
