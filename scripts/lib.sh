@@ -28,23 +28,19 @@ hash_of() { sha256sum | cut -c1-12; }
 
 as_root() { if ((EUID)); then sudo "$@"; else "$@"; fi; }
 
-# apt_install COMMAND-OR-FILE PACKAGE…: only when the command or file is not there yet.
 apt_install() {
-    local probe=$1
-    shift
-    command -v "$probe" >/dev/null || compgen -G "$probe" >/dev/null && return
     say "Installing $*"
     as_root apt-get update -qq >&2
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >&2
 }
 
-# Unpacks Debian's build of Odoo: the machine's own mirror and keys, but package lists and cache of our own, so that
-# nothing on the machine learns about sid.
-unpack_odoo_packages() {
+# Debian's build of Odoo, from the machine's own mirror and with its keys, but with package lists and a cache of our own,
+# so that nothing else on the machine learns about sid.
+download_odoo_packages() {
     local apt=$LOCAL/apt keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror
-    local -a filter=('Identifier: Packages' 'Label: Debian')
-    [[ $(apt-get indextargets --format '$(REPO_URI)' "${filter[@]}") ]] || as_root apt-get update -qq >&2
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' "${filter[@]}" | head -1)
+    local -a index=(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Label: Debian')
+    [[ $("${index[@]}") ]] || as_root apt-get update -qq >&2
+    mirror=$("${index[@]}" | head -1)
     [[ $mirror ]] || return
     mkdir -p "$apt"/{lists,cache,debs}
     [[ -f $keyring ]] && keyring="[signed-by=$keyring]" || keyring=
@@ -62,20 +58,18 @@ unpack_odoo_packages() {
         export APT_CONFIG=$apt/apt.conf
         cd "$apt/debs"
         apt-get update -qq && apt-get download -qq "${ODOO_PACKAGES[@]}"
-    ) >&2 || return
-    local deb
-    for deb in "$apt"/debs/*.deb; do
-        dpkg-deb -x "$deb" "$LOCAL/odoo"
-    done
-    rm -rf "$apt"
-    mend_odoo
+    ) >&2
 }
 
 # Two fonts have moved in sid since Odoo's links were made. Odoo draws FontAwesome 4.7, which its package still holds as
 # woff2; fonts-font-awesome is at 7. The library that blurs the background of calls is left out of the package: without
 # a file in its place the browser reports an error on every page.
-mend_odoo() {
-    local share=$LOCAL/odoo/usr/share addons=$LOCAL/odoo/usr/lib/python3/dist-packages/odoo/addons link
+unpack_odoo_packages() {
+    local share=$LOCAL/odoo/usr/share addons=$LOCAL/odoo/usr/lib/python3/dist-packages/odoo/addons deb link
+    for deb in "$LOCAL"/apt/debs/*.deb; do
+        dpkg-deb -x "$deb" "$LOCAL/odoo"
+    done
+    rm -rf "$LOCAL/apt"
     find "$addons" -xtype l | while read -r link; do
         case $link in
             */Inconsolata.otf) ln -sfr "$share/fonts/opentype/inconsolata/Inconsolata-Regular.otf" "$link" ;;
@@ -94,10 +88,11 @@ setup_odoo() {
         if ! stamp_is odoo "$key"; then
             say "Downloading Odoo 19"
             rm -rf "$LOCAL/odoo"
-            unpack_odoo_packages || {
-                apt_install git git
+            if download_odoo_packages; then
+                unpack_odoo_packages
+            else
                 git clone -q --depth 1 --branch 19.0 https://github.com/odoo/odoo "$LOCAL/odoo"
-            }
+            fi
             stamp odoo "$key"
         fi
         ODOO_HOME=$LOCAL/odoo/usr/lib/python3/dist-packages
@@ -114,8 +109,8 @@ make_venv() {
     key=$(cat "$@" <(python3 --version) | hash_of)
     stamp_is "$name" "$key" && return
     say "Installing Python packages in .local/$name"
-    python3 -c 'import ensurepip' 2>/dev/null || apt_install /nonexistent python3-venv
-    python3 -m venv "$LOCAL/$name"
+    python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
+    python3 -m venv --clear "$LOCAL/$name"
     "$LOCAL/$name/bin/python" -m pip install -qq "${@/#/--requirement=}" >&2
     stamp "$name" "$key"
 }
@@ -125,16 +120,20 @@ setup_python() {
     [[ ${ODOO_PYTHON:-} ]] || make_venv venv "$ROOT/requirements.txt" "$ROOT/test-requirements.txt"
 }
 
-# Lets the venv import Odoo; after its own packages, so that those of an ODOO_HOME shared with the system do not win.
+# Lets the interpreter import Odoo; our venv after its own packages, lest an ODOO_HOME that holds more than Odoo wins.
 link_odoo() {
-    [[ ${ODOO_PYTHON:-} ]] || echo "$ODOO_HOME" >"$(echo "$LOCAL"/venv/lib/python3.*/site-packages)/odoo.pth"
+    if [[ ${ODOO_PYTHON:-} ]]; then
+        export PYTHONPATH=$ODOO_HOME${PYTHONPATH:+:$PYTHONPATH}
+    else
+        echo "$ODOO_HOME" >"$(echo "$LOCAL"/venv/lib/python3.*/site-packages)/odoo.pth"
+    fi
 }
 
 # PostgreSQL will not run as root, so root runs it as `postgres`. The cluster moves to /var/tmp when that user cannot
 # enter the checkout or the socket's path would be too long for the kernel (107 bytes).
 setup_postgres() {
     [[ ! ${PGHOST:-} ]] || return 0
-    apt_install '/usr/lib/postgresql/*/bin/pg_ctl' postgresql
+    compgen -G '/usr/lib/postgresql/*/bin/pg_ctl' >/dev/null || apt_install postgresql
     local bin home=$LOCAL/postgres
     local -a run=()
     bin=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -1)
@@ -151,6 +150,7 @@ setup_postgres() {
         "${run[@]}" tee -a "$home/data/postgresql.conf" >/dev/null <<-EOF
 			listen_addresses = ''               # the socket is enough, and only its owner and root reach it
 			unix_socket_directories = '$home'
+			port = 5432
 			max_connections = 100
 			shared_buffers = 512MB
 			effective_cache_size = 2GB
@@ -163,7 +163,7 @@ setup_postgres() {
     # 9 is the set-up lock: the server must not inherit it.
     (cd "$home" && "${run[@]}" "$bin/pg_ctl" -D "$home/data" status >/dev/null) ||
         (cd "$home" && "${run[@]}" "$bin/pg_ctl" -D "$home/data" -l "$home/postgres.log" -s -w start 9>&-)
-    export PGHOST=$home PGUSER=odoo
+    export PGHOST=$home PGPORT=5432 PGUSER=odoo
 }
 
 write_config() {

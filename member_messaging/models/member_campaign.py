@@ -120,7 +120,7 @@ class MemberCampaign(models.Model):
         default="draft",
         copy=False,
         tracking=True,
-        group_expand=True,
+        group_expand="_group_expand_state",
         index=True,
     )
     pause_reason = fields.Char(readonly=True, copy=False)
@@ -209,6 +209,10 @@ class MemberCampaign(models.Model):
                 ],
                 limit=1,
             )
+
+    def _group_expand_state(self, states, domain):
+        """Columns stand in the order of the work, and only those in use."""
+        return [state for state, _label in self._fields["state"].selection if state in states]
 
     # ------------------------------------------------------------------- checks
 

@@ -1,4 +1,8 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import format_amount
+
+from ..tools import sms
 
 
 class MemberCampaign(models.Model):
@@ -6,6 +10,11 @@ class MemberCampaign(models.Model):
 
     _inherit = "member.campaign"
 
+    forecast = fields.Text(
+        compute="_compute_forecast",
+        help="Who would get the campaign if it left now, what it costs, and why the "
+        "others would not get it.",
+    )
     funnel = fields.Json(compute="_compute_funnel")
     planned_count = fields.Integer(compute="_compute_funnel", string="Planned")
     sent_count = fields.Integer(compute="_compute_funnel", string="Sent")
@@ -18,6 +27,57 @@ class MemberCampaign(models.Model):
     )
     revenue = fields.Monetary(compute="_compute_funnel")
     cost = fields.Monetary(compute="_compute_funnel")
+
+    @api.depends(
+        "segment_ids",
+        "holdout_rate",
+        "category",
+        "channel",
+        "gateway_id",
+        "planned_date",
+        "preview_body",
+    )
+    def _compute_forecast(self):
+        for campaign in self:
+            campaign.forecast = False
+            if campaign.segment_ids and not campaign.planned_date:
+                try:
+                    reach = self.env["member.message"]._count_reach(campaign)
+                except UserError:
+                    # a broken segment is reported on the segment and at review
+                    continue
+                campaign.forecast = campaign._describe_reach(reach)
+
+    def _describe_reach(self, reach):
+        _ = self.env._
+        reached = reach.pop(None, 0)
+        lines = [
+            _(
+                "%(reached)s of %(selected)s members will get it.",
+                reached=reached,
+                selected=reached + sum(reach.values()),
+            )
+        ]
+        if self.preview_body and self.gateway_id.price:
+            parts = sms.size(
+                self.preview_body, self.company_id.country_id.code
+            ).parts
+            cost = reached * parts * self.gateway_id.price
+            lines.append(
+                _(
+                    "About %(cost)s for %(parts)s SMS each.",
+                    cost=format_amount(self.env, cost, self.currency_id),
+                    parts=parts,
+                )
+            )
+        labels = dict(
+            self.env["member.message"]._fields["reason"]._description_selection(self.env)
+        )
+        lines += [
+            f"{count} · {labels[reason]}"
+            for reason, count in sorted(reach.items(), key=lambda item: -item[1])
+        ]
+        return "\n".join(lines)
 
     def _compute_funnel(self):
         measures = (

@@ -164,6 +164,36 @@ class MemberMessage(models.Model):
         self.invalidate_model()
 
     def _get_plan_sql(self, campaign):
+        return SQL(
+            """
+            INSERT INTO member_message (
+                   campaign_id, variant_id, company_id, profile_id, partner_id,
+                   tier_id, channel, gateway_id, address, state, reason, due_date,
+                   attempt_count, create_uid, write_uid, create_date, write_date)
+            SELECT %(campaign)s, %(variant)s, %(company)s, d.profile_id, d.partner_id,
+                   d.tier_id, %(channel)s, %(gateway)s, d.address,
+                   CASE WHEN d.reason IS NULL THEN 'queued' ELSE 'skipped' END,
+                   d.reason, %(due)s, 0, %(uid)s, %(uid)s, %(now)s, %(now)s
+              FROM (%(decided)s) d
+          ORDER BY d.profile_id
+       ON CONFLICT DO NOTHING
+            """,
+            campaign=campaign.id,
+            variant=self._get_variant_sql(campaign),
+            company=campaign.company_id.id,
+            channel=campaign.channel,
+            gateway=campaign.gateway_id.id,
+            decided=self._get_decision_sql(campaign),
+            due=campaign.scheduled_date,
+            uid=self.env.uid,
+            now=fields.Datetime.now(),
+        )
+
+    def _get_decision_sql(self, campaign):
+        """:returns: SELECT of one row per member of the audience: ``profile_id``,
+        ``partner_id``, ``tier_id``, ``address``, ``variant_point`` and ``reason``, which
+        is NULL for those who get the message
+        """
         audience = self.env["res.partner"]._search(campaign._get_audience_domain())
         return SQL(
             """
@@ -185,24 +215,13 @@ class MemberMessage(models.Model):
                            PARTITION BY j.address, j.barrier IS NULL
                            ORDER BY j.profile_id) AS copy
                   FROM judged j
-            ), decided AS (
-                SELECT c.*, CASE WHEN c.barrier IS NOT NULL THEN c.barrier
-                                 WHEN c.copy > 1 THEN 'duplicate_address'
-                                 WHEN c.holdout_point < %(holdout)s THEN 'holdout'
-                                 END AS reason
-                  FROM counted c
             )
-            INSERT INTO member_message (
-                   campaign_id, variant_id, company_id, profile_id, partner_id,
-                   tier_id, channel, gateway_id, address, state, reason, due_date,
-                   attempt_count, create_uid, write_uid, create_date, write_date)
-            SELECT %(campaign)s, %(variant)s, %(company)s, d.profile_id, d.partner_id,
-                   d.tier_id, %(channel)s, %(gateway)s, d.address,
-                   CASE WHEN d.reason IS NULL THEN 'queued' ELSE 'skipped' END,
-                   d.reason, %(due)s, 0, %(uid)s, %(uid)s, %(now)s, %(now)s
-              FROM decided d
-          ORDER BY d.profile_id
-       ON CONFLICT DO NOTHING
+            SELECT c.profile_id, c.partner_id, c.tier_id, c.address, c.variant_point,
+                   CASE WHEN c.barrier IS NOT NULL THEN c.barrier
+                        WHEN c.copy > 1 THEN 'duplicate_address'
+                        WHEN c.holdout_point < %(holdout)s THEN 'holdout'
+                        END AS reason
+              FROM counted c
             """,
             holdout_point=self._get_point_sql(campaign, "holdout"),
             variant_point=self._get_point_sql(campaign, "variant"),
@@ -214,14 +233,23 @@ class MemberMessage(models.Model):
                 SQL("%s", campaign.category),
             ),
             holdout=campaign.holdout_rate,
-            campaign=campaign.id,
-            variant=self._get_variant_sql(campaign),
-            company=campaign.company_id.id,
-            channel=campaign.channel,
-            gateway=campaign.gateway_id.id,
-            due=campaign.scheduled_date,
-            uid=self.env.uid,
-            now=fields.Datetime.now(),
+        )
+
+    @api.model
+    def _count_reach(self, campaign):
+        """Decide for every member as planning would, without writing anything.
+
+        :returns: reason → number of members; None stands for those who get the message
+        :rtype: dict[str | None, int]
+        """
+        self.env.flush_all()
+        return dict(
+            self.env.execute_query(
+                SQL(
+                    "SELECT d.reason, COUNT(*) FROM (%s) d GROUP BY d.reason",
+                    self._get_decision_sql(campaign),
+                )
+            )
         )
 
     @staticmethod
@@ -229,7 +257,7 @@ class MemberMessage(models.Model):
         """A number from 0 to below 100 that stays the same for member and campaign."""
         return SQL(
             "(('x' || substr(md5(%s || p.id::text), 1, 7))::bit(28)::int %% 10000) / 100.0",
-            f"{purpose}:{campaign.id}:",
+            f"{purpose}:{campaign._origin.id}:",
         )
 
     @staticmethod

@@ -37,9 +37,9 @@ export class MemberFunnel extends Component {
         const widest = Math.max(1, ...steps.map((step) => step.count));
         return steps.map((step) => ({
             ...step,
-            width: `${Math.max(1, (100 * step.count) / widest)}%`,
+            width: `${(100 * step.count) / widest}%`,
             text: formatInteger(step.count),
-            rate: step.base ? formatPercentage(step.count / step.base) : "",
+            rate: step.base ? formatPercentage(step.count / step.base, { digits: [16, 1] }) : "",
             hint: _t("%(count)s of %(base)s", {
                 count: formatInteger(step.count),
                 base: formatInteger(step.base),
