@@ -97,7 +97,7 @@ class LandingController(Controller):
         lang = message.env.context["lang"]
         return {
             "message": message,
-            "lang": (lang or "en_US").replace("_", "-"),
+            "html_lang": (lang or "en_US").replace("_", "-"),
             "company": message.company_id,
             "program": message.campaign_id.program_id,
             "card": card,

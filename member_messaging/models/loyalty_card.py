@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.tools import SQL, format_date
+from odoo.tools import SQL, format_date, format_datetime
 
 from ..tools import codes
 
@@ -53,15 +53,22 @@ class LoyaltyCard(models.Model):
         return [issued[i] for i in range(len(partner_ids))]
 
     @api.model
-    def _find_member_coupon(self, code):
-        """Return the coupon behind a typed or scanned code, archived ones included.
+    def _find_card(self, code):
+        """Return the card behind a typed or scanned code, archived ones included.
 
         Lower case, spaces and dashes do not matter.
         """
-        card = self.with_context(active_test=False).search(
-            [("code", "in", [code, codes.normalise(code)])], limit=1
+        cards = self.with_context(active_test=False).search(
+            [("code", "in", [code, codes.normalise(code)])]
         )
-        return card if card.program_id.program_type == "coupons" else self.browse()
+        return cards.filtered(lambda card: card.code == code) or cards
+
+    @api.model
+    def _find_member_coupon(self, code):
+        """As :meth:`_find_card`, but gift cards and the like are left out."""
+        return self._find_card(code).filtered(
+            lambda card: card.program_type == "coupons"
+        )
 
     @api.model
     def _explain_refusal(self, code, partner):
@@ -72,28 +79,59 @@ class LoyaltyCard(models.Model):
         :returns: the reason, or False if nothing speaks against the code here
         :rtype: str | bool
         """
-        _ = self.env._
-        # sudo: a cashier may ask about any code, but learns only the reason
-        card = self.sudo()._find_member_coupon(code)
+        card = self._find_card(code)
         if not card:
-            plain = codes.normalise(code)
-            typo = len(plain) == codes.CODE_LENGTH and not codes.is_valid(plain)
-            return typo and _("There is a typing error in %s: check each sign.", code)
-        if not card.active:
-            return _("Coupon %s has been withdrawn.", card.code)
-        if card.points < min(card.program_id.reward_ids.mapped("required_points"), default=1):
-            return _("Coupon %s has already been used.", card.code)
-        if card.expiration_date and card.expiration_date < fields.Date.context_today(self):
+            return self._explain_unknown(code)
+        if card.program_type != "coupons":
+            return False
+        return card._explain_unusable() or card._explain_foreign(partner)
+
+    @api.model
+    def _explain_unknown(self, code):
+        """Only what has prefix and (nearly) the length of ours was meant to be ours:
+        other codes may be promo codes, which are no cards."""
+        plain = codes.normalise(code)
+        is_ours = (
+            plain.startswith(codes.COUPON_PREFIX)
+            and abs(len(plain) - codes.CODE_LENGTH) <= 1
+        )
+        return (
+            is_ours
+            and not codes.is_valid(plain)
+            and self.env._("There is a typing error in %s: check each sign.", code)
+        )
+
+    def _explain_unusable(self):
+        self.ensure_one()
+        _ = self.env._
+        if not self.active:
+            return _("Coupon %s has been withdrawn.", self.code)
+        required = min(self.program_id.reward_ids.mapped("required_points"), default=1)
+        if self.points < required:
+            # cards that never saw an order have no history
+            spent = self.history_ids.filtered("used")[:1]
+            return spent and _(
+                "Coupon %(code)s has already been used: %(date)s.",
+                code=self.code,
+                date=format_datetime(self.env, spent.create_date, dt_format="short"),
+            ) or _("Coupon %s has already been used.", self.code)
+        expiry = self.expiration_date
+        if expiry and expiry < fields.Date.context_today(self):
             return _(
                 "Coupon %(code)s expired on %(date)s.",
-                code=card.code,
-                date=format_date(self.env, card.expiration_date),
+                code=self.code,
+                date=format_date(self.env, expiry),
             )
-        if card.partner_id and partner and card.partner_id != partner:
-            return _("Coupon %s belongs to another member.", card.code)
-        if card.partner_id and not partner:
-            return _("Coupon %s is personal: choose the customer first.", card.code)
         return False
+
+    def _explain_foreign(self, partner):
+        self.ensure_one()
+        _ = self.env._
+        if self.partner_id in (partner, partner.browse()):
+            return False
+        if partner:
+            return _("Coupon %s belongs to another member.", self.code)
+        return _("Coupon %s is personal: choose the customer first.", self.code)
 
     @api.model
     def get_member_coupon_owner(self, code):
@@ -102,10 +140,9 @@ class LoyaltyCard(models.Model):
         :returns: the code as stored and the contact it belongs to (False: none)
         :rtype: dict
         """
-        # sudo: see _explain_refusal; the owner is needed to select the customer
-        card = self.sudo()._find_member_coupon(code)
-        usable = card and not self._explain_refusal(code, card.partner_id)
+        card = self._find_member_coupon(code)
+        is_usable = card and not card._explain_unusable()
         return {
             "code": card.code or code,
-            "partner_id": usable and card.partner_id.id,
+            "partner_id": is_usable and card.partner_id.id,
         }

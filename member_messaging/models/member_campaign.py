@@ -365,6 +365,12 @@ class MemberCampaign(models.Model):
         problems = []
         if self.schedule_type == "date" and not self.scheduled_date:
             problems.append(_("Choose when to send."))
+        elif (
+            self.schedule_type == "date"
+            and self.state in ("draft", "review")
+            and self.scheduled_date < now
+        ):
+            problems.append(_("The time of sending has passed: choose a later one."))
         if self.not_after_date and self.not_after_date <= now:
             problems.append(_("“Not after” has passed already."))
         if self.program_id.date_to and self.program_id.date_to < now.date():

@@ -1,6 +1,7 @@
 import logging
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.tools import SQL, format_date
 
 from ..tools import codes, sms, template
@@ -145,8 +146,14 @@ class MemberMessage(models.Model):
         progress = self.env["ir.cron"]._commit_progress
         progress(remaining=len(campaigns))
         for campaign in campaigns:
-            self._plan(campaign)
+            try:
+                self._plan(campaign)
+            except UserError as error:
+                # A segment that has been broken since approval stops this campaign only.
+                campaign.write({"state": "paused", "pause_reason": str(error)})
             progress(1)
+        if campaigns:
+            self.env.ref("member_messaging.ir_cron_member_messaging_send")._trigger()
 
     @api.model
     def _plan(self, campaign):

@@ -50,9 +50,10 @@ class MemberMessage(models.Model):
         progress = self.env["ir.cron"]._commit_progress
         progress(remaining=self._count_due())
         for gateway in self.env["member.gateway"].search([("state", "=", "active")]):
-            while gateway.state == "active" and (claimed := self._claim(gateway)):
+            while claimed := self._claim(gateway):
                 # The claim is committed before anything leaves: whatever happens from
-                # here on, no other run takes these rows.
+                # here on, no other run takes these rows. A pause or cancellation shows
+                # in the next claim.
                 self.env.cr.commit()  # pylint: disable=invalid-commit
                 self._record(gateway, self._call(gateway, claimed))
                 if not progress(len(claimed)):
@@ -170,8 +171,10 @@ class MemberMessage(models.Model):
                                   ELSE %(refusal)s END
                   FROM member_message m
                   JOIN member_campaign c ON c.id = m.campaign_id
+                  JOIN member_gateway g ON g.id = m.gateway_id
                  WHERE m.state = 'queued' AND m.gateway_id = %(gateway)s
                    AND m.due_date <= %(now)s AND c.state = 'sending'
+                   AND g.state = 'active'
               ORDER BY m.due_date, m.id
                  LIMIT %(limit)s
                    FOR UPDATE OF m SKIP LOCKED

@@ -145,7 +145,8 @@ class MemberProfile(models.Model):
                 vals["number"] = self.env["ir.sequence"].next_by_code(self._name)
         profiles = super().create(vals_list)
         for profile in profiles:
-            profile.partner_id.member_profile_id = profile
+            # sudo: enrolling somebody needs no right to edit contacts
+            profile.partner_id.sudo().member_profile_id = profile
         profiles._refresh_own()
         return profiles
 
@@ -200,25 +201,19 @@ class MemberProfile(models.Model):
         self.env.flush_all()
         now = fields.Datetime.now()
         windows = sorted(set(self.env["member.tier"].search([]).mapped("window_days")))
-        fact_table = SQL.identifier("member_profile_fact")
-        self.env.cr.execute(SQL("DROP TABLE IF EXISTS %s", fact_table))
-        self.env.cr.execute(
-            SQL(
-                "CREATE TEMP TABLE %s ON COMMIT DROP AS %s",
-                fact_table,
-                self._get_fact_sql(partner_ids, windows, now),
-            )
-        )
+        facts = SQL("(%s)", self._get_fact_sql(partner_ids, windows, now))
         if partner_ids is None:
+            # Read twice, by the scale and by the update: the orders are added up once.
+            self.env.cr.execute(SQL("DROP TABLE IF EXISTS member_profile_fact"))
+            self.env.cr.execute(
+                SQL("CREATE TEMP TABLE member_profile_fact ON COMMIT DROP AS %s", facts)
+            )
+            facts = SQL("member_profile_fact")
             # sudo: the scale belongs to the refresh; staff may only read it
-            self.env["member.rfm.scale"].sudo()._rebuild(fact_table, now)
+            self.env["member.rfm.scale"].sudo()._rebuild(facts, now)
             self.env.flush_all()
-        bought = [
-            row[0]
-            for row in self.env.execute_query(self._get_update_sql(fact_table, now))
-        ]
-        self._refresh_last_product(bought)
-        self.env.cr.execute(SQL("DROP TABLE %s", fact_table))
+        changed = self.env.execute_query(self._get_update_sql(facts, now))
+        self._refresh_last_product([profile_id for (profile_id,) in changed])
         self.env.invalidate_all(flush=False)
 
     def _get_fact_sql(self, partner_ids, windows, now):
@@ -259,10 +254,8 @@ class MemberProfile(models.Model):
             else SQL("p.partner_id = ANY(%s)", list(partner_ids)),
         )
 
-    def _get_update_sql(self, fact_table, now):
-        """:returns: UPDATE of the members whose figures changed, RETURNING the ids of
-        those who have bought
-        """
+    def _get_update_sql(self, facts, now):
+        """:returns: UPDATE of the members whose figures changed, RETURNING their ids"""
         columns = (
             "first_order_date",
             "last_order_date",
@@ -290,14 +283,14 @@ class MemberProfile(models.Model):
              WHERE n.id = p.id AND (%(new)s) IS DISTINCT FROM (%(old)s)
          RETURNING p.id
             """,
-            scored=self._get_scored_sql(fact_table, now),
+            scored=self._get_scored_sql(facts, now),
             segment=self._get_rfm_segment_sql(),
             targets=SQL(", ").join(map(SQL.identifier, columns)),
             new=new,
             old=old,
         )
 
-    def _get_scored_sql(self, fact_table, now):
+    def _get_scored_sql(self, facts, now):
         limits = self.env["member.rfm.scale"]._get_limits()
         days = SQL("floor(extract(epoch FROM %s - f.last_order_date) / 86400)", now)
 
@@ -327,7 +320,7 @@ class MemberProfile(models.Model):
             m=score(SQL("f.revenue"), ">", "monetary"),
             lifecycle=self._get_lifecycle_sql(now),
             tier=self._get_tier_sql(),
-            facts=fact_table,
+            facts=facts,
         )
 
     @staticmethod
@@ -394,6 +387,8 @@ class MemberProfile(models.Model):
         )
 
     def _refresh_last_product(self, profile_ids):
+        if not profile_ids:
+            return
         self.env.cr.execute(
             SQL(
                 """

@@ -44,8 +44,11 @@ class MemberRfmScale(models.Model):
         return limits
 
     @api.model
-    def _rebuild(self, fact_table, now):
-        """Store the quintiles of the members in ``fact_table`` who have bought."""
+    def _rebuild(self, facts, now):
+        """Store the quintiles of the members in ``facts`` who have bought.
+
+        :param SQL facts: table with ``order_count``, ``revenue``, ``last_order_date``
+        """
         [row] = self.env.execute_query(
             SQL(
                 """
@@ -59,7 +62,7 @@ class MemberRfmScale(models.Model):
                   FROM %s WHERE order_count > 0
                 """,
                 now,
-                fact_table,
+                facts,
             )
         )
         self.search([]).unlink()

@@ -6,14 +6,14 @@ class PosOrder(models.Model):
 
     def action_pos_order_paid(self):
         result = super().action_pos_order_paid()
-        # sudo: figures of the member, which a cashier has no right to write
-        self.env["member.profile"].sudo()._refresh(self.partner_id.ids)
-        return result
-
-    def confirm_coupon_programs(self, coupon_data):
-        result = super().confirm_coupon_programs(coupon_data)
+        # In the transaction of the order: what the till calls afterwards may get lost.
         # sudo: the record of the redemption, which a cashier has no right to write
-        self.env["member.attribution"].sudo()._redeem(
-            self, self.lines.filtered("coupon_id")
-        )
+        attributions = self.env["member.attribution"].sudo()
+        attributions._redeem(self, self.lines.filtered("coupon_id"))
+        attributions._refund(self)
+        # A till never waits for a refresh that holds the member at this moment.
+        # sudo: figures of the member, which a cashier has no right to write
+        self.partner_id.sudo().member_profile_id.try_lock_for_update(
+            allow_referencing=True
+        )._refresh_own()
         return result

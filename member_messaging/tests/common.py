@@ -25,18 +25,18 @@ class MemberMessagingCommon(TransactionCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.env = cls.env(context={**cls.env.context, "tracking_disable": True})
+        cls.env = cls.env(
+            context={**cls.env.context, "lang": "en_US", "tracking_disable": True}
+        )
         cls.company = cls.env.company
         cls.numbers = count()
-        cls.staff = new_test_user(
-            cls.env, "staff", groups="member_messaging.group_member_messaging_user"
+        cls.staff = cls.make_user(
+            "staff", "member_messaging.group_member_messaging_user"
         )
-        cls.manager = new_test_user(
-            cls.env, "manager", groups="member_messaging.group_member_messaging_manager"
+        cls.manager = cls.make_user(
+            "manager", "member_messaging.group_member_messaging_manager"
         )
-        cls.salesperson = new_test_user(
-            cls.env, "salesperson", groups="sales_team.group_sale_salesman"
-        )
+        cls.salesperson = cls.make_user("salesperson", "sales_team.group_sale_salesman")
         cls.product = cls.make_product("Tea")
         # No starter data of the addon, which a shop may have changed.
         for model in ("member.tier", "member.segment", "member.template"):
@@ -49,6 +49,27 @@ class MemberMessagingCommon(TransactionCase):
         cls.template = cls.make_template(BODY)
 
     # ------------------------------------------------------------------- records
+
+    @classmethod
+    def make_user(cls, login, groups, company=None):
+        company = company or cls.company
+        return new_test_user(
+            cls.env,
+            login,
+            groups=groups,
+            lang="en_US",
+            tz="Asia/Shanghai",
+            company_id=company.id,
+            company_ids=[Command.set(company.ids)],
+        )
+
+    @classmethod
+    def make_other_company(cls):
+        """:returns: another company and a messaging manager who sees only that one"""
+        company = cls.env["res.company"].create({"name": "Other"})
+        return company, cls.make_user(
+            "stranger", "member_messaging.group_member_messaging_manager", company
+        )
 
     @classmethod
     def make_product(cls, name, price=100.0):

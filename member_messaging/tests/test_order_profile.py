@@ -1,7 +1,7 @@
 from collections import Counter
 
 from odoo import Command, fields
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
 from ..tools import rfm
 from .common import MemberMessagingCommon
@@ -38,9 +38,7 @@ class TestMemberOrder(OrderProfileCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.cashier = new_test_user(
-            cls.env, "cashier", groups="point_of_sale.group_pos_user"
-        )
+        cls.cashier = cls.make_user("cashier", "point_of_sale.group_pos_user")
         drawer = cls.env["account.journal"].create(
             {"name": "Drawer", "code": "DRAW", "type": "cash"}
         )
@@ -165,14 +163,7 @@ class TestMemberOrder(OrderProfileCommon):
 
     def test_other_company_sees_other_orders(self):
         self.sell(self.partner)
-        company = self.env["res.company"].create({"name": "Other"})
-        stranger = new_test_user(
-            self.env,
-            "stranger",
-            groups="member_messaging.group_member_messaging_user",
-            company_id=company.id,
-            company_ids=[Command.set(company.ids)],
-        )
+        _company, stranger = self.make_other_company()
         orders = self.env["member.order"].with_user(stranger)
         self.assertFalse(orders.search([("partner_id", "=", self.partner.id)]))
 
@@ -269,7 +260,7 @@ class TestMemberProfile(OrderProfileCommon):
 
     def test_tiers_of_a_company_the_user_does_not_see(self):
         """Staff of one company refresh; members of another one keep their tiers."""
-        company = self.env["res.company"].create({"name": "Other"})
+        company, _stranger = self.make_other_company()
         tier = self.env["member.tier"].create(
             {"name": "Theirs", "sequence": 9, "company_id": company.id}
         )
