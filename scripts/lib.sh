@@ -212,7 +212,7 @@ odoo_batch() {
     local log=$LOCAL/log/$1.log
     shift
     rm -f "$log"
-    odoo --no-http --stop-after-init --logfile="$log" "$@" 2>&1 | { grep -v "^Running as user 'root'" >&2 || true; } || {
+    odoo --no-http --stop-after-init --logfile="$log" "$@" 2>&1 | { grep -vE "^(Running as user 'root'|<string>:)" >&2 || true; } || {
         tail -n 50 "$log" >&2
         die "Failed: odoo $*"
     }

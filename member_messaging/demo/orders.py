@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from psycopg2.extras import execute_values
 
+from odoo import fields
+
 
 class Purchase(NamedTuple):
     """One product bought at once.
@@ -28,7 +30,9 @@ def insert_sale_orders(env, purchases):
     :param list[Purchase] purchases: without coupons
     """
     company = env.company
-    warehouse = env["stock.warehouse"].search([("company_id", "=", company.id)], limit=1)
+    warehouse = env["stock.warehouse"].search(
+        [("company_id", "=", company.id)], limit=1
+    )
     sequence = env["ir.sequence"].search(
         [("code", "=", "sale.order"), ("company_id", "in", [company.id, False])],
         order="company_id",
@@ -134,8 +138,8 @@ def open_history_session(env, config):
     env.flush_all()
     # Closing it for real would post accounting entries for orders that have none.
     env.cr.execute(
-        "UPDATE pos_session SET state = 'closed', stop_at = start_at WHERE id = %s",
-        (session.id,),
+        "UPDATE pos_session SET state = 'closed', stop_at = %s WHERE id = %s",
+        (fields.Datetime.now(), session.id),
     )
     session.invalidate_recordset()
     return session

@@ -98,7 +98,7 @@ class LoyaltyCard(models.Model):
         return (
             is_ours
             and not codes.is_valid(plain)
-            and self.env._("There is a typing error in %s: check each sign.", code)
+            and self.env._("There is a typing error in %s: check each character.", code)
         )
 
     def _explain_unusable(self):
@@ -108,13 +108,13 @@ class LoyaltyCard(models.Model):
             return _("Coupon %s has been withdrawn.", self.code)
         required = min(self.program_id.reward_ids.mapped("required_points"), default=1)
         if self.points < required:
-            # cards that never saw an order have no history
-            spent = self.history_ids.filtered("used")[:1]
-            return spent and _(
-                "Coupon %(code)s has already been used: %(date)s.",
-                code=self.code,
-                date=format_datetime(self.env, spent.create_date, dt_format="short"),
-            ) or _("Coupon %s has already been used.", self.code)
+            if spent := self.history_ids.filtered("used")[:1]:
+                return _(
+                    "Coupon %(code)s has already been used: %(date)s.",
+                    code=self.code,
+                    date=format_datetime(self.env, spent.create_date, dt_format="short"),
+                )
+            return _("Coupon %s has already been used.", self.code)
         expiry = self.expiration_date
         if expiry and expiry < fields.Date.context_today(self):
             return _(
@@ -141,7 +141,7 @@ class LoyaltyCard(models.Model):
         :rtype: dict
         """
         card = self._find_member_coupon(code)
-        is_usable = card and not card._explain_unusable()
+        is_usable = bool(card) and not card._explain_unusable()
         return {
             "code": card.code or code,
             "partner_id": is_usable and card.partner_id.id,

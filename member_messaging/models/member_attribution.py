@@ -50,32 +50,21 @@ class MemberAttribution(models.Model):
         messages = self.env["member.message"].search(
             [("card_id", "in", reward_lines.coupon_id.ids)]
         )
-        known = self.search(
-            [
-                ("order_model", "=", order._name),
-                ("order_id", "=", order.id),
-                ("message_id", "in", messages.ids),
-            ]
-        ).message_id
-        rate = order.currency_rate or 1
-        self.create(
+        added = self._credit(
+            order,
             [
                 {
                     "message_id": message.id,
-                    "order_model": order._name,
-                    "order_id": order.id,
-                    "date": order.date_order,
-                    "amount": order.amount_total / rate,
+                    "amount": order.amount_total - self._get_returned(order),
                     "discount": -sum(
                         self._get_line_total(line)
                         for line in reward_lines
                         if line.coupon_id == message.card_id
-                    )
-                    / rate,
+                    ),
                     "kind": "redeemed",
                 }
-                for message in messages - known
-            ]
+                for message in messages
+            ],
         )
         self.env["member.event"]._record(
             [
@@ -85,8 +74,72 @@ class MemberAttribution(models.Model):
                     "date": order.date_order,
                     "ref": f"{order._name},{order.id}",
                 }
-                for message in messages - known
+                for message in added.message_id
             ]
+        )
+
+    @api.model
+    def _refund(self, order):
+        """Take back what a POS order returns of orders that are credited to a message.
+
+        It is a credit of its own with negative amounts, on the day of the return. The
+        message stays redeemed: the member did use the coupon.
+        """
+        returned = order.lines.filtered("refunded_orderline_id").grouped(
+            lambda line: line.refunded_orderline_id.order_id.id
+        )
+        credits = self.search(
+            [("order_model", "=", order._name), ("order_id", "in", list(returned))]
+        )
+        self._credit(
+            order,
+            [
+                {
+                    "message_id": credit.message_id.id,
+                    "amount": sum(map(self._get_line_total, returned[credit.order_id])),
+                    "discount": -sum(
+                        self._get_line_total(line)
+                        for line in returned[credit.order_id]
+                        if line.refunded_orderline_id.coupon_id
+                        == credit.message_id.card_id
+                    ),
+                    "kind": credit.kind,
+                }
+                for credit in credits
+            ],
+        )
+
+    def _credit(self, order, vals_list):
+        """Store credits of an order to messages that have none of it yet.
+
+        :param list[dict] vals_list: values with amounts in the currency of the order
+        :returns: the new credits
+        """
+        known = self.search(
+            [("order_model", "=", order._name), ("order_id", "=", order.id)]
+        ).message_id
+        rate = order.currency_rate or 1
+        return self.create(
+            [
+                {
+                    **vals,
+                    "order_model": order._name,
+                    "order_id": order.id,
+                    "date": order.date_order,
+                    "amount": vals["amount"] / rate,
+                    "discount": vals["discount"] / rate,
+                }
+                for vals in vals_list
+                if vals["message_id"] not in known.ids
+            ]
+        )
+
+    def _get_returned(self, order):
+        """:returns: the (negative) amount of goods an order takes back from others"""
+        if order._name != "pos.order":
+            return 0
+        return sum(
+            map(self._get_line_total, order.lines.filtered("refunded_orderline_id"))
         )
 
     @staticmethod

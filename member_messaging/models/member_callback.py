@@ -48,7 +48,7 @@ class MemberCallback(models.Model):
     query = fields.Json()
     state = fields.Selection(
         [
-            ("new", "New"),
+            ("new", "To Apply"),
             ("done", "Applied"),
             ("unmatched", "Message Unknown"),
             ("unreadable", "Unreadable"),
@@ -233,7 +233,7 @@ class MemberCallback(models.Model):
         :param datetime now: naive UTC time by which delays are judged
         """
         now = now or fields.Datetime.now()
-        for gateway in self.env["member.gateway"].search([]):
+        for gateway in self.env["member.gateway"].search([("active", "=", True)]):
             if Capability.QUERY in ADAPTERS[gateway.provider].capabilities:
                 self._query_provider(gateway, now)
 

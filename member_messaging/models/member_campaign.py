@@ -276,24 +276,22 @@ class MemberCampaign(models.Model):
         ]
 
     def _find_audience_problems(self):
-        _ = self.env._
         if not self.segment_ids:
-            return [_("Choose at least one segment: nobody would get the message.")]
+            return [self.env._("Choose at least one segment: nobody would get the message.")]
         if not self.env["res.partner"].search_count(
             self._get_audience_domain(), limit=1
         ):
-            return [_("The segments have no members: change them or enrol members.")]
+            return [self.env._("The segments have no members: change them or enrol members.")]
         return []
 
     def _find_text_problems(self):
-        _ = self.env._
         if not self.variant_ids:
-            return [_("Choose a message.")]
+            return [self.env._("Choose a message.")]
         problems = []
         for template in self.variant_ids.template_id:
             if template.uses_coupon and not self.program_id:
                 problems.append(
-                    _(
+                    self.env._(
                         "“%s” contains a coupon code: choose a coupon programme.",
                         template.name,
                     )
@@ -302,7 +300,7 @@ class MemberCampaign(models.Model):
                 template._has_optout(self.gateway_id) or self.gateway_id.optout_text
             ):
                 problems.append(
-                    _(
+                    self.env._(
                         "“%s” does not tell how to refuse more promotions, as the law "
                         "demands: add {{ unsubscribe_link }} or set the opt-out text "
                         "of the gateway.",
@@ -311,7 +309,7 @@ class MemberCampaign(models.Model):
                 )
             if template.category != self.category:
                 problems.append(
-                    _(
+                    self.env._(
                         "“%s” was written for another category of message.",
                         template.name,
                     )
@@ -319,18 +317,17 @@ class MemberCampaign(models.Model):
         return problems
 
     def _find_gateway_problems(self):
-        _ = self.env._
         gateway = self.gateway_id
         if not gateway:
             return [
-                _(
+                self.env._(
                     "There is no gateway for this channel: ask an administrator to set "
                     "one up under Configuration > Gateways."
                 )
             ]
         if gateway.state == "paused":
             return [
-                _(
+                self.env._(
                     "Gateway %(gateway)s is paused: %(reason)s",
                     gateway=gateway.name,
                     reason=gateway.pause_reason or "",
@@ -340,7 +337,7 @@ class MemberCampaign(models.Model):
         problems = []
         if adapter.check_config():
             problems.append(
-                _("Gateway %s is not completely set up.", gateway.name)
+                self.env._("Gateway %s is not completely set up.", gateway.name)
             )
         if adapter.requires_registered_template:
             registered = (
@@ -349,7 +346,7 @@ class MemberCampaign(models.Model):
                 .template_id
             )
             problems += [
-                _(
+                self.env._(
                     "“%(template)s” is not registered at %(gateway)s: enter the "
                     "provider's template number on the message.",
                     template=template.name,
@@ -360,22 +357,21 @@ class MemberCampaign(models.Model):
         return problems
 
     def _find_time_problems(self):
-        _ = self.env._
         now = fields.Datetime.now()
         problems = []
         if self.schedule_type == "date" and not self.scheduled_date:
-            problems.append(_("Choose when to send."))
+            problems.append(self.env._("Choose when to send."))
         elif (
             self.schedule_type == "date"
             and self.state in ("draft", "review")
             and self.scheduled_date < now
         ):
-            problems.append(_("The time of sending has passed: choose a later one."))
+            problems.append(self.env._("The time of sending has passed: choose a later one."))
         if self.not_after_date and self.not_after_date <= now:
-            problems.append(_("“Not after” has passed already."))
+            problems.append(self.env._("“Not after” has passed already."))
         if self.program_id.date_to and self.program_id.date_to < now.date():
             problems.append(
-                _("The coupon programme “%s” has ended.", self.program_id.name)
+                self.env._("The coupon programme “%s” has ended.", self.program_id.name)
             )
         return problems
 

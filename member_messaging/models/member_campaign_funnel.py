@@ -5,7 +5,8 @@ from odoo.tools import format_amount
 from ..tools import sms
 
 
-class MemberCampaign(models.Model):
+# One file per stage: the stages stay apart.
+class MemberCampaign(models.Model):  # pylint: disable=consider-merging-classes-inherited
     """The figures of a campaign on its form and card."""
 
     _inherit = "member.campaign"
@@ -49,10 +50,9 @@ class MemberCampaign(models.Model):
                 campaign.forecast = campaign._describe_reach(reach)
 
     def _describe_reach(self, reach):
-        _ = self.env._
         reached = reach.pop(None, 0)
         lines = [
-            _(
+            self.env._(
                 "%(reached)s of %(selected)s members will get it.",
                 reached=reached,
                 selected=reached + sum(reach.values()),
@@ -64,7 +64,7 @@ class MemberCampaign(models.Model):
             ).parts
             cost = reached * parts * self.gateway_id.price
             lines.append(
-                _(
+                self.env._(
                     "About %(cost)s for %(parts)s SMS each.",
                     cost=format_amount(self.env, cost, self.currency_id),
                     parts=parts,
@@ -120,42 +120,41 @@ class MemberCampaign(models.Model):
         ``base`` (what the rate is of) and ``domain`` of the messages behind the number
         :rtype: list[dict]
         """
-        _ = self.env._
         planned = sums["planned_count"]
         reached = planned - sums["skipped_count"]
         rows = [
-            ("planned", _("Selected"), planned, planned, []),
+            ("planned", self.env._("Selected"), planned, planned, []),
             (
                 "reachable",
-                _("Reachable"),
+                self.env._("Reachable"),
                 reached,
                 planned,
                 [("state", "!=", "skipped")],
             ),
             (
                 "sent",
-                _("Sent"),
+                self.env._("Sent"),
                 sums["sent_count"],
                 reached,
                 [("sent_date", "!=", False)],
             ),
             (
                 "delivered",
-                _("Delivered"),
+                self.env._("Delivered"),
                 sums["delivered_count"],
                 sums["sent_count"],
                 [("state", "=", "delivered")],
             ),
             (
                 "clicked",
-                _("Clicked"),
+                self.env._("Clicked"),
                 sums["clicked_count"],
                 sums["delivered_count"],
                 [("clicked_date", "!=", False)],
             ),
             (
                 "redeemed",
-                _("Redeemed"),
+                self.env._("Redeemed"),
                 sums["redeemed_count"],
                 sums["delivered_count"],
                 [("redeemed_date", "!=", False)],
@@ -182,8 +181,8 @@ class MemberCampaign(models.Model):
         action = self.action_view_messages()
         return {
             **action,
-            "name": self.env._("Not Reached"),
             "domain": [("campaign_id", "=", self.id), ("state", "=", "skipped")],
+            "name": self.env._("Not Reached"),
             "context": {"search_default_group_reason": 1},
         }
 

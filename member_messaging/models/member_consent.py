@@ -66,17 +66,18 @@ class MemberConsent(models.Model):
             raise UserError(
                 self.env._("Record one grant or refusal per member at a time.")
             )
-        self.flush_model()
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE member_consent SET is_current = FALSE
-                 WHERE is_current AND (profile_id, channel, purpose) IN %s
-                """,
-                tuple(keys),
+        if keys:
+            self.flush_model()
+            self.env.cr.execute(
+                SQL(
+                    """
+                    UPDATE member_consent SET is_current = FALSE
+                     WHERE is_current AND (profile_id, channel, purpose) IN %s
+                    """,
+                    tuple(keys),
+                )
             )
-        )
-        self.invalidate_model(["is_current"])
+            self.invalidate_model(["is_current"])
         return super().create(vals_list)
 
     def write(self, vals):

@@ -40,7 +40,7 @@ class MemberGateway(models.Model):
         string="Price per SMS", digits=(16, 4), help="What one part costs."
     )
     state = fields.Selection(
-        [("active", "Active"), ("paused", "Paused")], required=True, default="active"
+        [("active", "In Use"), ("paused", "Paused")], required=True, default="active"
     )
     pause_reason = fields.Char(readonly=True)
 

@@ -31,7 +31,7 @@ class MemberInbound(models.Model):
         [("refuse", "Refusal"), ("help", "Help"), ("subscribe", "Subscription")],
         string="Understood As",
     )
-    is_handled = fields.Boolean(string="Done")
+    is_handled = fields.Boolean(string="Handled")
     provider_event_ref = fields.Char(required=True)
 
     _ref_uniq = models.Constraint(

@@ -85,7 +85,6 @@ class MemberMessage(models.Model):
     )
     tier_id = fields.Many2one(
         "member.tier",
-        string="Tier",
         ondelete="set null",
         help="Tier of the member when the message was planned.",
     )

@@ -37,7 +37,8 @@ POSTPONED = {
 }
 
 
-class MemberMessage(models.Model):
+# One file per stage: the stages stay apart.
+class MemberMessage(models.Model):  # pylint: disable=consider-merging-classes-inherited
     """Sending: claim, commit, call, record, commit. Never in a request."""
 
     _inherit = "member.message"

@@ -61,7 +61,7 @@ class MemberProfile(models.Model):
     email = fields.Char(related="partner_id.email")
 
     tier_id = fields.Many2one(
-        "member.tier", string="Tier", index="btree_not_null", ondelete="set null"
+        "member.tier", index="btree_not_null", ondelete="set null"
     )
     tier_locked = fields.Boolean(
         string="Keep Tier", help="The nightly refresh leaves the tier as it is."
@@ -107,7 +107,6 @@ class MemberProfile(models.Model):
     )
     last_product_id = fields.Many2one(
         "product.product",
-        string="Last Product",
         readonly=True,
         index="btree_not_null",
         ondelete="set null",
@@ -189,7 +188,7 @@ class MemberProfile(models.Model):
             self._refresh(self.partner_id.ids)
 
     @api.model
-    def _refresh(self, partner_ids=None):
+    def _refresh(self, partner_ids=None, now=None):
         """Recompute the figures of members from their orders, by set-based SQL.
 
         Only rows whose figures differ are written, so that running it twice changes
@@ -197,10 +196,11 @@ class MemberProfile(models.Model):
 
         :param list[int] | None partner_ids: contacts to refresh by the stored RFM
             scale; None refreshes everyone and rebuilds the scale first
+        :param datetime now: naive UTC time by which ages are judged
         """
         self.env.flush_all()
-        now = fields.Datetime.now()
-        windows = sorted(set(self.env["member.tier"].search([]).mapped("window_days")))
+        now = now or fields.Datetime.now()
+        windows = sorted(set(self._get_tiers().mapped("window_days")))
         facts = SQL("(%s)", self._get_fact_sql(partner_ids, windows, now))
         if partner_ids is None:
             # Read twice, by the scale and by the update: the orders are added up once.
@@ -366,6 +366,11 @@ class MemberProfile(models.Model):
             sleeping,
         )
 
+    @api.model
+    def _get_tiers(self):
+        # sudo: a refresh concerns members and tiers of every company, whoever asks
+        return self.env["member.tier"].sudo().search([("active", "=", True)])
+
     def _get_tier_sql(self):
         """The highest tier whose conditions the member meets; a locked one stays."""
         cases = [
@@ -379,7 +384,7 @@ class MemberProfile(models.Model):
                 tier.company_id.id or None,
                 tier.id,
             )
-            for tier in reversed(self.env["member.tier"].search([]))
+            for tier in reversed(self._get_tiers())
         ]
         return SQL(
             "CASE WHEN p.tier_locked THEN p.tier_id %s END",
@@ -408,6 +413,8 @@ class MemberProfile(models.Model):
                               JOIN pos_order_line l ON l.order_id = po.id
                              WHERE q.id = ANY(%(ids)s) AND po.state IN ('paid', 'done')
                                AND l.qty > 0 AND l.reward_id IS NULL
+                         UNION ALL -- comes last: nothing is left of what was bought
+                            SELECT unnest(%(ids)s::int[]), NULL, '-infinity', NULL
                         ) sold ORDER BY id, date_order DESC, line_id DESC) l
                  WHERE l.id = p.id AND p.last_product_id IS DISTINCT FROM l.product_id
                 """,

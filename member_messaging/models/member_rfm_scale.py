@@ -39,7 +39,7 @@ class MemberRfmScale(models.Model):
         :rtype: dict[str, list[float]]
         """
         limits = {"recency": [], "frequency": [], "monetary": []}
-        for row in self.search([]):
+        for row in self.search([("score", ">", 1)]):
             limits[row.metric].append(row.limit)
         return limits
 
@@ -65,7 +65,7 @@ class MemberRfmScale(models.Model):
                 facts,
             )
         )
-        self.search([]).unlink()
+        self.search([("score", ">", 1)]).unlink()
         self.create(
             [
                 {"metric": metric, "score": score, "limit": limit}

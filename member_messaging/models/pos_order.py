@@ -9,7 +9,8 @@ class PosOrder(models.Model):
         # In the transaction of the order: what the till calls afterwards may get lost.
         # sudo: the record of the redemption, which a cashier has no right to write
         attributions = self.env["member.attribution"].sudo()
-        attributions._redeem(self, self.lines.filtered("coupon_id"))
+        returned = self.lines.filtered("refunded_orderline_id")
+        attributions._redeem(self, (self.lines - returned).filtered("coupon_id"))
         attributions._refund(self)
         # A till never waits for a refresh that holds the member at this moment.
         # sudo: figures of the member, which a cashier has no right to write

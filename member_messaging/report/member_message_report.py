@@ -26,7 +26,7 @@ class MemberMessageReport(models.Model):
     category = fields.Selection(related="campaign_id.category")
     company_id = fields.Many2one("res.company", readonly=True)
     currency_id = fields.Many2one(related="company_id.currency_id")
-    tier_id = fields.Many2one("member.tier", string="Tier", readonly=True)
+    tier_id = fields.Many2one("member.tier", readonly=True)
     partner_id = fields.Many2one("res.partner", string="Contact", readonly=True)
     gateway_id = fields.Many2one("member.gateway", readonly=True)
     channel = fields.Selection(

@@ -26,8 +26,15 @@ class MemberMessagingCommon(TransactionCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.env = cls.env(
-            context={**cls.env.context, "lang": "en_US", "tracking_disable": True}
+            context={
+                **cls.env.context,
+                "lang": "en_US",
+                "no_reset_password": True,
+                "tracking_disable": True,
+            }
         )
+        for code in ("en_US", "zh_CN"):
+            cls.env["res.lang"]._activate_lang(code)
         cls.company = cls.env.company
         cls.numbers = count()
         cls.staff = cls.make_user(
@@ -90,6 +97,8 @@ class MemberMessagingCommon(TransactionCase):
             {
                 "name": "Ten percent",
                 "program_type": "coupons",
+                # without it stock gives the discount to every order of a till
+                "trigger": "with_code",
                 "rule_ids": [
                     Command.clear(),
                     Command.create({"minimum_amount": 0, "minimum_qty": 0}),
