@@ -1,10 +1,10 @@
-"""What every bench needs: Odoo without HTTP and crons, a meter, a table, a last line of JSON.
+"""What every bench needs: Odoo without HTTP and crons, a meter, a table, a JSON line.
 
-    bench = Bench("send", "Plan and send a campaign, against stock SMS Marketing.")
-    with bench.environment(fresh_database(DATABASE, "send")) as env:
-        with bench.measure("plan", count=10_000) as plan:
-            ...
-    bench.report(size=10_000, rows_per_second=plan.rate)
+>>> bench = Bench("send", __doc__)
+>>> with bench.environment(fresh_database(DATABASE, "send")) as env:
+...     with bench.measure("plan", count=10_000) as plan:
+...         env["member.campaign"].browse(1)._plan()
+>>> bench.report(size=10_000, rows_per_second=plan.rate)
 """
 
 import argparse

@@ -1,1 +1,4 @@
-"""Run by scripts/demo in an Odoo shell (`env` is there): loads the data set named by DEMO_DATA and prints the recap."""
+"""Run by scripts/demo in an Odoo shell, which has `env`.
+
+Loads the data set named by DEMO_DATA and prints the recap.
+"""

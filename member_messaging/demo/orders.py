@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from psycopg2.extras import execute_values
 
-from odoo import fields
+from odoo import Command, fields
 
 
 class Purchase(NamedTuple):
@@ -132,6 +132,21 @@ def insert_pos_orders(env, session, purchases):
     )
 
 
+def create_till(env, name, code):
+    """Create a till that takes cash.
+
+    :param str code: of the new journal, at most five letters
+    """
+    # a cash drawer belongs to one till
+    drawer = env["account.journal"].create(
+        {"name": f"Cash {name}", "code": code, "type": "cash"}
+    )
+    method = env["pos.payment.method"].create({"name": "Cash", "journal_id": drawer.id})
+    return env["pos.config"].create(
+        {"name": name, "payment_method_ids": [Command.set(method.ids)]}
+    )
+
+
 def open_history_session(env, config):
     """:returns: a closed session of a till to put past orders into"""
     session = env["pos.session"].create({"config_id": config.id, "user_id": env.uid})
@@ -150,7 +165,7 @@ def _insert(env, query, table, purchases, **params):
     price of one piece, and name and unit of the product."""
     env.flush_all()
     cursor = env.cr._obj
-    context = cursor.mogrify(
+    query = cursor.mogrify(
         query,
         {
             "company": env.company.id,
@@ -164,14 +179,13 @@ def _insert(env, query, table, purchases, **params):
         """
         WITH bought AS MATERIALIZED (
             SELECT v.*, v.amount / NULLIF(v.quantity, 0) AS price, t.uom_id,
-                   t.name->>'en_US' AS product_name, nextval('%(table)s_id_seq') AS id
-              FROM (VALUES %%s) AS v (partner_id, date, product_id, quantity, amount,
-                                      card_id, discount)
+                   t.name->>'en_US' AS product_name, nextval('{table}_id_seq') AS id
+              FROM (VALUES %s) AS v (partner_id, date, product_id, quantity, amount,
+                                     card_id, discount)
               JOIN product_product p ON p.id = v.product_id
               JOIN product_template t ON t.id = p.product_tmpl_id
-        ), %(query)s
-        """
-        % {"table": table, "query": context.replace("%", "%%")},
+        ), {query}
+        """.format(table=table, query=query.replace("%", "%%")),
         purchases,
         template="(%s::int, %s::timestamp, %s::int, %s::int, %s::numeric, %s::int,"
         " %s::numeric)",

@@ -6,24 +6,26 @@ sends real ones, by way of the sandbox gateway. Afterwards its times are moved b
 """
 
 import random
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from odoo import Command, fields
-from odoo.tools import format_date
 
 from ..gateways.types import InboundMessage
 from .orders import (
     Purchase,
+    create_till,
     insert_pos_orders,
     insert_sale_orders,
     open_history_session,
 )
+from .past import move_back
 
 MEMBERS = 2400
 DAYS = 730
 SIGNATURE = "云朵茶舍"
 WORDING = "我愿意通过短信接收优惠信息，可随时回复TD退订。"
+EVIDENCE = {"granted": "Enrolment form", "refused": "Told the cashier"}
 
 FAMILY = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧"
 GIVEN = (
@@ -98,7 +100,7 @@ class Plan(NamedTuple):
 
 
 PAST = (
-    Plan("新茶上市 · New Teas", "high_value", ("first_look",), "off_30", 290, 10, 0.15),
+    Plan("新茶上市 · New Teas", "high_value", ("first_look",), "off_30", 290, 10, 0.12),
     Plan("老会员唤醒 · Come Back", "sleeping", ("come_back",), "off_15", 205, 20, 0.1),
     Plan(
         "{month}月会员日 · Members' Day",
@@ -110,7 +112,7 @@ PAST = (
         0.11,
     ),
     Plan(
-        "周末到店礼 · Weekend Treat", "shanghai", ("weekend",), "off_30", 61, 18, 0.18
+        "周末到店礼 · Weekend Treat", "shanghai", ("weekend",), "off_30", 61, 18, 0.15
     ),
     Plan(
         "老会员唤醒 2 · Come Back 2", "sleeping", ("come_back",), "off_15", 33, 20, 0.1
@@ -144,16 +146,26 @@ def load(env):
     shop.env["member.event"]._cron_fold_engagement()
 
 
-class Member(NamedTuple):
-    """Somebody who will join: values of contact and profile, and all purchases."""
+class Visit(NamedTuple):
+    """A purchase to come; ``till`` is an index, None stands for the web shop."""
 
-    joined: datetime
-    partner: dict
-    source: str
-    birthday: dict
-    consent: str | None
-    #: (date, index of the product, quantity, index of the till or None for a sales order)
-    visits: list
+    date: datetime
+    member: "Member"
+    product: int
+    quantity: int
+    till: int | None
+
+
+class Member:
+    """Somebody who will join: values of contact, profile and consent."""
+
+    def __init__(self, joined, source, partner, birthday, consent):
+        self.joined = joined
+        self.source = source
+        self.partner = partner
+        self.birthday = birthday
+        self.consent = consent
+        self.partner_id = None
 
 
 class Shop:
@@ -168,6 +180,7 @@ class Shop:
         self.chance = random.Random(19)
         self.now = fields.Datetime.now()
         self.has_chinese = "zh_CN" in dict(env["res.lang"].get_installed())
+        self.lang = "zh_CN" if self.has_chinese else "en_US"
         self.products = self._create_products()
         self.tills = self._create_tills()
         self.sessions = [open_history_session(env, till) for till in self.tills]
@@ -175,10 +188,10 @@ class Shop:
         self.programs = self._create_programs()
         self.templates = self._create_templates()
         self.segments = self._create_segments()
-        self.members = self._imagine_members()
         self.moment = self.now - timedelta(days=DAYS + 1)
-        self.partner_ids = {}
-        self.coming = []
+        self.launched = None
+        self.members = self._imagine_members()
+        self.visits = self._imagine_visits()
 
     # ---------------------------------------------------------------------- time
 
@@ -231,20 +244,11 @@ class Shop:
         return products
 
     def _create_tills(self):
-        tills = self.env["pos.config"]
-        for index, (english, chinese) in enumerate(SHOPS, start=1):
-            name = chinese if self.has_chinese else english
-            # a cash drawer belongs to one till
-            drawer = self.env["account.journal"].create(
-                {"name": f"Cash {name}", "code": f"DEMO{index}", "type": "cash"}
-            )
-            method = self.env["pos.payment.method"].create(
-                {"name": "Cash", "journal_id": drawer.id}
-            )
-            tills += tills.create(
-                {"name": name, "payment_method_ids": [Command.set(method.ids)]}
-            )
-        return tills
+        names = [chinese if self.has_chinese else english for english, chinese in SHOPS]
+        return [
+            create_till(self.env, name, f"DEMO{number}")
+            for number, name in enumerate(names, start=1)
+        ]
 
     def _set_up_gateway(self):
         gateway = self._of_company("member_gateway_sandbox")
@@ -292,10 +296,9 @@ class Shop:
         return programs
 
     def _create_templates(self):
-        lang = "zh_CN" if self.has_chinese else "en_US"
         records = self.env["member.template"].create(
             [
-                {"name": name, "category": "promotion", "lang": lang, "body": body}
+                {"name": name, "category": "promotion", "lang": self.lang, "body": body}
                 for name, body in TEMPLATES.values()
             ]
         )
@@ -335,39 +338,42 @@ class Shop:
     # ------------------------------------------------------------------- members
 
     def _imagine_members(self):
-        cities = [weight for _city, _state, weight in CITIES]
-        return [
-            self._imagine_member(index, self.chance.choices(CITIES, cities)[0])
-            for index in range(MEMBERS)
-        ]
-
-    def _imagine_member(self, index, city):
-        chance = self.chance
-        # a quarter comes from the paper file kept before there was an addon
-        source = chance.choices(("import", "pos", "staff", "web"), (25, 50, 12, 13))[0]
-        days = DAYS * (1 if source == "import" else chance.random())
-        joined = min(self._open_hour(self.now - timedelta(days=days)), self.now)
-        name, state, _weight = city
-        return Member(
-            joined=joined,
-            partner={
-                "name": chance.choice(FAMILY) + chance.choice(GIVEN),
-                "phone": self._make_phone(index),
-                "city": name,
-                "state_id": self.env.ref(f"base.state_cn_{state}").id,
-                "country_id": self.env.ref("base.cn").id,
-                "tz": "Asia/Shanghai",
-                "lang": "zh_CN" if self.has_chinese else "en_US",
-            },
-            source=source,
-            birthday={
-                "year": chance.randint(1955, 2005),
-                "month": chance.randint(1, 12),
-                "day": chance.randint(1, 28),
-            },
-            consent=chance.choices(("granted", "refused", None), (86, 4, 10))[0],
-            visits=self._imagine_visits(joined, source),
-        )
+        """:returns: all members to come, by the date they join"""
+        chance, china = self.chance, self.env.ref("base.cn").id
+        states = {
+            code: self.env.ref(f"base.state_cn_{code}").id for _city, code, _w in CITIES
+        }
+        weights = [weight for _city, _state, weight in CITIES]
+        members = []
+        for index in range(MEMBERS):
+            # a quarter comes from the paper file kept before there was an addon
+            source = chance.choices(("import", "pos", "staff", "web"), (25, 50, 12, 13))
+            days = DAYS * (1 if source == ["import"] else chance.random())
+            city, state, _weight = chance.choices(CITIES, weights)[0]
+            members.append(
+                Member(
+                    joined=self._open_hour(self.now - timedelta(days=days)),
+                    source=source[0],
+                    partner={
+                        "name": chance.choice(FAMILY) + chance.choice(GIVEN),
+                        "phone": self._make_phone(index),
+                        "city": city,
+                        "state_id": states[state],
+                        "country_id": china,
+                        "tz": "Asia/Shanghai",
+                        "lang": self.lang,
+                    },
+                    birthday=date(
+                        chance.randint(1955, 2005),
+                        chance.randint(1, 12),
+                        chance.randint(1, 28),
+                    ),
+                    consent=chance.choices(("granted", "refused", None), (86, 4, 10))[
+                        0
+                    ],
+                )
+            )
+        return sorted(members, key=lambda member: member.joined)
 
     def _make_phone(self, index):
         """Mostly a number of its own; some missing, mistyped or shared, as in life."""
@@ -378,60 +384,62 @@ class Shop:
             return f"1380{index % 1000:03d}"
         if draw < 0.05 and index:
             index -= 1
-        return (
-            f"+86 13{7 + index % 3} {1000 + index // 10:04d} {index * 37 % 10000:04d}"
-        )
+        middle, end = 1000 + index // 10, index * 37 % 10000
+        return f"+86 13{7 + index % 3} {middle:04d} {end:04d}"
 
-    def _imagine_visits(self, joined, source):
-        """Each member buys at a pace of their own and may stay away for good after
-        any purchase; a few buy for many."""
+    def _imagine_visits(self):
+        """:returns: all purchases to come, latest first"""
+        visits = [visit for member in self.members for visit in self._live(member)]
+        return sorted(visits, key=lambda visit: visit.date, reverse=True)
+
+    def _live(self, member):
+        """Members buy at a pace of their own and may stay away for good after any
+        purchase; some have never bought, a few buy for many."""
         chance = self.chance
         if chance.random() < 0.08:
-            return []
-        gap = 30 / max(chance.gammavariate(0.8, 1.25), 0.01)
+            return
+        pace = max(chance.gammavariate(0.8, 1.25), 0.01) / 30
         leaving = chance.betavariate(1, 7)
         scale = chance.choices((1, 2, 3), (75, 20, 5))[0]
         till = chance.randrange(len(SHOPS))
-        online_rate = 0.8 if source == "web" else 0.15
-        date = joined + timedelta(days=30 * chance.random() * (source == "import"))
-        visits = []
-        while date <= self.now:
-            visits.append(
-                (
-                    date,
-                    chance.randrange(len(PRODUCTS)),
-                    scale * chance.choice((1, 1, 1, 2, 3)),
-                    None if chance.random() < online_rate else till,
-                )
+        online_rate = 0.8 if member.source == "web" else 0.15
+        moment = member.joined
+        if member.source == "import":
+            moment += timedelta(days=30 * chance.random())
+        while moment <= self.now:
+            yield Visit(
+                moment,
+                member,
+                chance.randrange(len(PRODUCTS)),
+                scale * chance.choice((1, 1, 1, 2, 3)),
+                None if chance.random() < online_rate else till,
             )
             if chance.random() < leaving:
-                break
-            date = self._open_hour(
-                date + timedelta(days=1 + chance.expovariate(1 / gap))
-            )
-        return visits
+                return
+            pause = timedelta(days=1 + chance.expovariate(pace))
+            moment = self._open_hour(moment + pause)
 
-    def _open_hour(self, date):
+    def _open_hour(self, moment):
         """Return a time on the same day when shops are open."""
-        return date.replace(
+        return moment.replace(
             hour=self.chance.choice(SHOP_HOURS), minute=self.chance.randrange(60)
         )
 
-    def _enrol(self, joining):
-        members = [self.members[index] for index in joining]
+    def _enrol(self, members):
         partners = self.env["res.partner"].create(
             [member.partner for member in members]
         )
-        self.partner_ids.update(zip(joining, partners.ids, strict=True))
+        for member, partner in zip(members, partners, strict=True):
+            member.partner_id = partner.id
         profiles = self.env["member.profile"].create(
             [
                 {
-                    "partner_id": partner.id,
+                    "partner_id": member.partner_id,
                     "source": member.source,
                     "joined_date": member.joined.date(),
-                    "birthday": member.joined.date().replace(**member.birthday),
+                    "birthday": member.birthday,
                 }
-                for member, partner in zip(members, partners, strict=True)
+                for member in members
             ]
         )
         self.env["member.consent"].create(
@@ -440,9 +448,7 @@ class Shop:
                     "profile_id": profile.id,
                     "state": member.consent,
                     "source": member.source,
-                    "evidence": "Enrolment form"
-                    if member.consent == "granted"
-                    else "Told the cashier",
+                    "evidence": EVIDENCE[member.consent],
                     "wording": WORDING,
                 }
                 for member, profile in zip(members, profiles, strict=True)
@@ -458,17 +464,18 @@ class Shop:
             (profiles.ids,),
         )
 
-    def _buy(self, visits):
-        sold = {None: []} | {till: [] for till in range(len(SHOPS))}
-        for index, date, product, quantity, till in visits:
-            product = self.products[product]
-            sold[till].append(
+    def _buy(self):
+        sold = {None: [], **{till: [] for till in range(len(SHOPS))}}
+        while self.visits and self.visits[-1].date <= self.moment:
+            visit = self.visits.pop()
+            product = self.products[visit.product]
+            sold[visit.till].append(
                 Purchase(
-                    self.partner_ids[index],
-                    date + (self.now - self.moment),
+                    visit.member.partner_id,
+                    visit.date,
                     product.id,
-                    quantity,
-                    product.list_price * quantity,
+                    visit.quantity,
+                    product.list_price * visit.quantity,
                 )
             )
         insert_sale_orders(self.env, sold.pop(None))
@@ -506,28 +513,29 @@ class Shop:
         campaign = self._launch(plan)
         messages = self._send()
         clicked = self._click(messages, plan.click_rate)
-        self._redeem(messages, clicked, self.programs[plan.program])
         self._ask(messages)
         campaign.write({"state": "done", "done_date": fields.Datetime.now()})
-        self._move_back(campaign)
+        move_back(campaign, self.launched, self.moment)
+        self._redeem(messages, clicked, self.programs[plan.program].reward_ids)
 
     def start(self, plan):
-        """Send the first third of a campaign; the rest is due in the coming hours."""
+        """Send the first third of a campaign; the rest is due in the coming day."""
         campaign = self._launch(plan)
         self.env.cr.execute(
             """
             UPDATE member_message
-               SET due_date = due_date + %s + make_interval(mins => id * 7919 %% 1440)
+               SET due_date = due_date + make_interval(mins => 5 + id * 7919 %% 1440)
              WHERE campaign_id = %s AND id %% 3 != 0
             """,
-            (self.now - self.moment + timedelta(minutes=5), campaign.id),
+            (campaign.id,),
         )
         self._click(self._send(), plan.click_rate)
-        self._move_back(campaign)
+        move_back(campaign, self.launched, self.moment)
 
     def _launch(self, plan):
         campaign = self.create_campaign(plan)
-        campaign.write({"state": "sending", "scheduled_date": fields.Datetime.now()})
+        self.launched = fields.Datetime.now()
+        campaign.write({"state": "sending", "scheduled_date": self.launched})
         self.env["member.message"]._plan(campaign)
         return campaign
 
@@ -544,50 +552,59 @@ class Shop:
 
     def _click(self, messages, click_rate):
         """:returns: the messages whose links members followed"""
-        ranks = {
-            tier: rank for rank, tier in enumerate(self.env["member.tier"].search([]))
-        }
+        tiers = self.env["member.tier"].search([])
+        interest = {tier: 0.85 + 0.35 * rank for rank, tier in enumerate(tiers)}
+        longest = min(self.now - self.moment, timedelta(hours=10))
         clicked, facts = messages.browse(), []
         for message in messages:
-            eager = 0.85 + 0.35 * ranks.get(message.tier_id, 0)
-            eager *= 1.4 if message.variant_id.name == "B" else 1
-            is_person = self.chance.random() < click_rate * eager
-            if not is_person and self.chance.random() > 0.02:
-                continue
+            rate = click_rate * interest.get(message.tier_id, 0.85)
+            if message.variant_id.name == "B":
+                rate *= 1.4
+            is_person = self.chance.random() < rate
             if is_person:
                 clicked |= message
-            delay = timedelta(minutes=3 + 600 * self.chance.random() ** 3)
+            elif self.chance.random() > 0.02:
+                # the others are link scanners
+                continue
             facts.append(
                 {
                     "message_id": message.id,
                     "type": "clicked",
-                    "date": min(message.delivered_date + delay, self._present()),
+                    "date": message.sent_date + longest * self.chance.random() ** 3,
                     "is_bot": not is_person,
                 }
             )
         self.env["member.event"]._record(facts)
         return clicked
 
-    def _present(self):
-        """The real present, as the database has it at this moment of the past."""
-        return self.now + (self.now - self.moment)
+    def _ask(self, messages):
+        """Somebody answers with a question; it stays open when it is a recent one."""
+        message = self.chance.choice(messages)
+        reply = InboundMessage(
+            address=message.address,
+            text=self.chance.choice(QUESTIONS),
+            event_ref=f"demo-{message.id}",
+            date=message.sent_date + timedelta(minutes=self.chance.randint(5, 90)),
+        )
+        inbound = self.env["member.inbound"]
+        inbound._receive(self.gateway, [reply])
+        if self.moment < self.now - timedelta(days=40):
+            inbound.search([("message_id", "in", messages.ids)]).is_handled = True
 
-    def _redeem(self, messages, clicked, program):
+    def _redeem(self, messages, clicked, reward):
         """Some come to the shop with their coupon, mostly those who clicked."""
-        reward = program.reward_ids
         dear = [product for product in self.products if product.list_price >= 150]
-        visits = []
+        purchases = []
         for message in messages:
-            if self.chance.random() > (0.3 if message in clicked else 0.015):
+            if self.chance.random() > (0.27 if message in clicked else 0.015):
                 continue
             product, quantity = self.chance.choice(dear), self.chance.choice((1, 1, 2))
             amount = product.list_price * quantity
-            days = 1 + 13 * self.chance.random() ** 2
-            date = min(self._open_hour(self.moment + timedelta(days=days)), self.now)
-            visits.append(
+            days = timedelta(days=1 + 13 * self.chance.random() ** 2)
+            purchases.append(
                 Purchase(
                     message.partner_id.id,
-                    date + (self.now - self.moment),
+                    min(self._open_hour(self.moment + days), self.now),
                     product.id,
                     quantity,
                     amount,
@@ -597,83 +614,9 @@ class Shop:
                     else amount * reward.discount / 100,
                 )
             )
-        cards = [visit.card_id for visit in visits]
-        insert_pos_orders(self.env, self.sessions[0], visits)
-        lines = self.env["pos.order.line"].search([("coupon_id", "in", cards)])
+        insert_pos_orders(self.env, self.sessions[0], purchases)
+        lines = self.env["pos.order.line"].search(
+            [("coupon_id", "in", [purchase.card_id for purchase in purchases])]
+        )
         for line in lines:
             self.env["member.attribution"]._redeem(line.order_id, line)
-
-    def _ask(self, messages):
-        """Somebody answers with a question; it stays open when it is a recent one."""
-        message, text = self.chance.choice(messages), self.chance.choice(QUESTIONS)
-        reply = InboundMessage(
-            address=message.address,
-            text=text,
-            event_ref=f"demo-{message.id}",
-            date=fields.Datetime.now() + timedelta(minutes=self.chance.randint(5, 90)),
-        )
-        inbound = self.env["member.inbound"]
-        inbound._receive(self.gateway, [reply])
-        if self.moment < self.now - timedelta(days=40):
-            inbound.search([("message_id", "in", messages.ids)]).is_handled = True
-
-    def _move_back(self, campaign):
-        """Move everything about a campaign to the moment it stands for.
-
-        Waiting messages stay due when they are; orders move when time advances.
-        """
-        self.env.flush_all()
-        days = (self.now.date() - self.moment.date()).days
-        params = {
-            "campaign": campaign.id,
-            "span": fields.Datetime.now() - self.moment,
-            "days": days,
-        }
-        messages = "SELECT id FROM member_message WHERE campaign_id = %(campaign)s"
-        for table, columns, where in (
-            (
-                "member_message",
-                "due_date claimed_date sent_date delivered_date clicked_date "
-                "redeemed_date replied_date unsubscribed_date create_date write_date",
-                "campaign_id = %(campaign)s AND state != 'queued'",
-            ),
-            ("member_event", "date create_date", f"message_id IN ({messages})"),
-            ("member_inbound", "date create_date", f"message_id IN ({messages})"),
-            ("member_attribution", "date create_date", f"message_id IN ({messages})"),
-            (
-                "member_campaign",
-                "scheduled_date planned_date done_date create_date",
-                "id = %(campaign)s",
-            ),
-        ):
-            moves = ", ".join(
-                f"{column} = {column} - %(span)s" for column in columns.split()
-            )
-            self.env.cr.execute(f"UPDATE {table} SET {moves} WHERE {where}", params)
-        self._move_coupons_back(campaign, days)
-        self.env.invalidate_all(flush=False)
-
-    def _move_coupons_back(self, campaign, days):
-        """Coupons end earlier, and the texts sent say so."""
-        lang = campaign.template_id.lang
-        ends = campaign._get_coupon_expiry()
-        ended = ends - timedelta(days=days)
-        self.env.cr.execute(
-            """
-            UPDATE loyalty_card c
-               SET expiration_date = c.expiration_date - %(days)s::int,
-                   create_date = m.claimed_date
-              FROM member_message m
-             WHERE m.campaign_id = %(campaign)s AND c.id = m.card_id
-            """,
-            {"campaign": campaign.id, "days": days},
-        )
-        self.env.cr.execute(
-            "UPDATE member_message SET body = replace(body, %s, %s)"
-            " WHERE campaign_id = %s",
-            (
-                format_date(self.env, ends, lang_code=lang),
-                format_date(self.env, ended, lang_code=lang),
-                campaign.id,
-            ),
-        )

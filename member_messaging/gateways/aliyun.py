@@ -411,13 +411,13 @@ class AliyunGateway(Gateway):
     def _parse_report(self, entry: Mapping) -> DeliveryReport:
         biz_id = _required(entry, "biz_id")
         delivered = str(entry.get("success")).lower() == "true"
-        out_id = entry.get("out_id")
+        out_id = _text(entry.get("out_id"))
         return self._report(
             provider_ref=biz_id,
             address=from_aliyun(_required(entry, "phone_number")),
             delivered=delivered,
-            code=str(entry.get("err_code") or ""),
-            message=str(entry.get("err_msg") or ""),
+            code=_text(entry.get("err_code")),
+            message=_text(entry.get("err_msg")),
             date=_utc(entry.get("report_time")),
             parts=_integer(entry.get("sms_size")),
             alternative_ref=f"{OUT_PREFIX}{out_id}" if out_id else None,
@@ -603,15 +603,20 @@ def _object(response: HttpResponse) -> dict:
 def _entries(body: bytes) -> Iterable:
     try:
         entries = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PayloadError("body is not JSON") from error
     if not isinstance(entries, list):
         raise PayloadError("body is not an array")
     return entries
 
 
+def _text(value) -> str:
+    """Return a value as text that can be stored: no NUL, no half of an emoji."""
+    return str(value or "").replace("\0", "").encode(errors="replace").decode()
+
+
 def _required(entry: Mapping, name: str) -> str:
-    value = str(entry.get(name) or "")
+    value = _text(entry.get(name))
     if not value:
         raise PayloadError(f"{name} is missing")
     return value
@@ -620,15 +625,16 @@ def _required(entry: Mapping, name: str) -> str:
 def _parse_inbound(entry: Mapping) -> InboundMessage:
     number = _required(entry, "phone_number")
     # A string in new documentation, a number in old.
-    sequence = str(entry.get("sequence_id") or "")
+    sequence = _text(entry.get("sequence_id"))
     if not sequence:
-        sequence = hashlib.sha256(_json(entry).encode()).hexdigest()[:32]
+        content = _json(entry).encode(errors="replace")
+        sequence = hashlib.sha256(content).hexdigest()[:32]
     return InboundMessage(
         address=from_aliyun(number),
-        text=str(entry.get("content") or ""),
+        text=_text(entry.get("content")),
         event_ref=f"up:{sequence}",
         date=_utc(entry.get("send_time")),
-        destination=str(entry.get("dest_code") or "") or None,
+        destination=_text(entry.get("dest_code")) or None,
     )
 
 
@@ -637,17 +643,17 @@ def _utc(text) -> datetime | None:
     try:
         # strptime would be the slowest part of reading a report.
         local = datetime.fromisoformat(str(text))
-    except ValueError:
+        if local.tzinfo is None:
+            local = local.replace(tzinfo=SHANGHAI)
+        return local.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
         return None
-    if local.tzinfo is None:
-        local = local.replace(tzinfo=SHANGHAI)
-    return local.astimezone(timezone.utc)
 
 
 def _integer(value) -> int | None:
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -28,7 +28,7 @@ from .types import (
 DEFAULTS = {
     "badnum_rate": 0.01,
     "delivered_rate": 0.96,
-    "refuse_rate": 0.01,
+    "refuse_rate": 0.004,
     "yes_rate": 0.005,
     "delay_seconds": 120,
 }

@@ -23,7 +23,9 @@ class LoyaltyCard(models.Model):
         points = min(program.reward_ids.mapped("required_points"), default=1)
         issued = {}
         while missing := [i for i in range(len(partner_ids)) if i not in issued]:
-            positions = dict(zip(codes.generate_codes(len(missing)), missing, strict=True))
+            positions = dict(
+                zip(codes.generate_codes(len(missing)), missing, strict=True)
+            )
             rows = self.env.execute_query(
                 SQL(
                     """
@@ -112,7 +114,9 @@ class LoyaltyCard(models.Model):
                 return _(
                     "Coupon %(code)s has already been used: %(date)s.",
                     code=self.code,
-                    date=format_datetime(self.env, spent.create_date, dt_format="short"),
+                    date=format_datetime(
+                        self.env, spent.create_date, dt_format="short"
+                    ),
                 )
             return _("Coupon %s has already been used.", self.code)
         expiry = self.expiration_date

@@ -98,7 +98,10 @@ class MemberCallback(models.Model):
                         query=callback.query or {},
                     )
                 )
-            except GatewayError as error:
+            except Exception as error:
+                # Whatever keeps it from being read holds up this callback only.
+                if not isinstance(error, GatewayError):
+                    _logger.exception("callback %s cannot be read", callback.id)
                 callback.write({"state": "unreadable", "error": str(error)})
                 continue
             unmatched = self._apply_found(callback.gateway_id, found)
@@ -150,9 +153,7 @@ class MemberCallback(models.Model):
         )
         self._note_failures(reports, matches)
         return [
-            report
-            for position, report in enumerate(reports)
-            if position not in matches
+            report for position, report in enumerate(reports) if position not in matches
         ]
 
     def _match(self, gateway, reports):

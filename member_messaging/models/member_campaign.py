@@ -212,7 +212,11 @@ class MemberCampaign(models.Model):
 
     def _group_expand_state(self, states, domain):
         """Columns stand in the order of the work, and only those in use."""
-        return [state for state, _label in self._fields["state"].selection if state in states]
+        return [
+            state
+            for state, _label in self._fields["state"].selection
+            if state in states
+        ]
 
     # ------------------------------------------------------------------- checks
 
@@ -277,11 +281,17 @@ class MemberCampaign(models.Model):
 
     def _find_audience_problems(self):
         if not self.segment_ids:
-            return [self.env._("Choose at least one segment: nobody would get the message.")]
+            return [
+                self.env._("Choose at least one segment: nobody would get the message.")
+            ]
         if not self.env["res.partner"].search_count(
             self._get_audience_domain(), limit=1
         ):
-            return [self.env._("The segments have no members: change them or enrol members.")]
+            return [
+                self.env._(
+                    "The segments have no members: change them or enrol members."
+                )
+            ]
         return []
 
     def _find_text_problems(self):
@@ -366,7 +376,9 @@ class MemberCampaign(models.Model):
             and self.state in ("draft", "review")
             and self.scheduled_date < now
         ):
-            problems.append(self.env._("The time of sending has passed: choose a later one."))
+            problems.append(
+                self.env._("The time of sending has passed: choose a later one.")
+            )
         if self.not_after_date and self.not_after_date <= now:
             problems.append(self.env._("“Not after” has passed already."))
         if self.program_id.date_to and self.program_id.date_to < now.date():
@@ -385,9 +397,9 @@ class MemberCampaign(models.Model):
                     self.env._(
                         "“%(campaign)s” is %(state)s by now. Reload the page.",
                         campaign=campaign.name,
-                        state=dict(self._fields["state"]._description_selection(self.env))[
-                            campaign.state
-                        ],
+                        state=dict(
+                            self._fields["state"]._description_selection(self.env)
+                        )[campaign.state],
                     )
                 )
         self.write(vals)
@@ -497,6 +509,6 @@ class MemberCampaign(models.Model):
         }
         for name in ("plan", "send"):
             # sudo: waking a cron needs no right to change it
-            self.env.ref(f"member_messaging.ir_cron_member_messaging_{name}").sudo()._trigger(
-                at=dates
-            )
+            self.env.ref(
+                f"member_messaging.ir_cron_member_messaging_{name}"
+            ).sudo()._trigger(at=dates)

@@ -59,9 +59,7 @@ class MemberCampaign(models.Model):  # pylint: disable=consider-merging-classes-
             )
         ]
         if self.preview_body and self.gateway_id.price:
-            parts = sms.size(
-                self.preview_body, self.company_id.country_id.code
-            ).parts
+            parts = sms.size(self.preview_body, self.company_id.country_id.code).parts
             cost = reached * parts * self.gateway_id.price
             lines.append(
                 self.env._(
@@ -71,7 +69,9 @@ class MemberCampaign(models.Model):  # pylint: disable=consider-merging-classes-
                 )
             )
         labels = dict(
-            self.env["member.message"]._fields["reason"]._description_selection(self.env)
+            self.env["member.message"]
+            ._fields["reason"]
+            ._description_selection(self.env)
         )
         lines += [
             f"{count} · {labels[reason]}"
@@ -182,7 +182,7 @@ class MemberCampaign(models.Model):  # pylint: disable=consider-merging-classes-
         return {
             **action,
             "domain": [("campaign_id", "=", self.id), ("state", "=", "skipped")],
-            "name": self.env._("Not Reached"),
+            "display_name": self.env._("Not Reached"),
             "context": {"search_default_group_reason": 1},
         }
 

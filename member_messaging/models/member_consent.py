@@ -71,10 +71,13 @@ class MemberConsent(models.Model):
             self.env.cr.execute(
                 SQL(
                     """
-                    UPDATE member_consent SET is_current = FALSE
-                     WHERE is_current AND (profile_id, channel, purpose) IN %s
+                    UPDATE member_consent c SET is_current = FALSE
+                      FROM unnest(%s::int[], %s::varchar[], %s::varchar[])
+                           AS k (profile_id, channel, purpose)
+                     WHERE c.is_current AND c.profile_id = k.profile_id
+                       AND c.channel = k.channel AND c.purpose = k.purpose
                     """,
-                    tuple(keys),
+                    *map(list, zip(*keys, strict=True)),
                 )
             )
             self.invalidate_model(["is_current"])

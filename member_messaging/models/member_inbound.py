@@ -58,9 +58,7 @@ class MemberInbound(models.Model):
     def _receive_one(self, gateway, reply):
         message = self._find_answered(gateway, reply.address)
         profile = message.profile_id or self._find_profile(reply.address)
-        date = (
-            reply.date.replace(tzinfo=None) if reply.date else fields.Datetime.now()
-        )
+        date = reply.date.replace(tzinfo=None) if reply.date else fields.Datetime.now()
         intent = replies.intent(reply.text)
         record = self.create(
             {

@@ -148,7 +148,7 @@ class MemberMessage(models.Model):
             try:
                 self._plan(campaign)
             except UserError as error:
-                # A segment that has been broken since approval stops this campaign only.
+                # A segment broken since approval stops this campaign only.
                 campaign.write({"state": "paused", "pause_reason": str(error)})
             progress(1)
         if campaigns:
@@ -197,8 +197,8 @@ class MemberMessage(models.Model):
 
     def _get_decision_sql(self, campaign):
         """:returns: SELECT of one row per member of the audience: ``profile_id``,
-        ``partner_id``, ``tier_id``, ``address``, ``variant_point`` and ``reason``, which
-        is NULL for those who get the message
+        ``partner_id``, ``tier_id``, ``address``, ``variant_point`` and ``reason``,
+        NULL for those who get the message
         """
         audience = self.env["res.partner"]._search(campaign._get_audience_domain())
         return SQL(
@@ -262,7 +262,8 @@ class MemberMessage(models.Model):
     def _get_point_sql(campaign, purpose):
         """A number from 0 to below 100 that stays the same for member and campaign."""
         return SQL(
-            "(('x' || substr(md5(%s || p.id::text), 1, 7))::bit(28)::int %% 10000) / 100.0",
+            "(('x' || substr(md5(%s || p.id::text), 1, 7))::bit(28)::int %% 10000)"
+            " / 100.0",
             f"{purpose}:{campaign._origin.id}:",
         )
 
@@ -279,7 +280,7 @@ class MemberMessage(models.Model):
 
     @staticmethod
     def _get_refusal_sql(profile, address, channel, category):
-        """What forbids writing to a member: asked when planning and again when claiming.
+        """What forbids writing to a member: asked at planning and again at the claim.
 
         :param SQL profile: expression of the profile's id
         :param SQL address: expression of the E.164 number
@@ -379,7 +380,8 @@ class MemberMessage(models.Model):
                 SQL(
                     """
                     UPDATE member_message m SET card_id = t.card_id
-                      FROM unnest(%s::int[], %s::int[]) AS t (id, card_id) WHERE t.id = m.id
+                      FROM unnest(%s::int[], %s::int[]) AS t (id, card_id)
+                     WHERE t.id = m.id
                     """,
                     ids,
                     [card_id for card_id, _code in cards],
@@ -424,13 +426,17 @@ class MemberMessage(models.Model):
         """
         wanted = [name for name in VARIABLE_SQL if name in names]
         columns = SQL("").join(
-            SQL(", %s AS %s", SQL(VARIABLE_SQL[name].replace("%", "%%")), SQL.identifier(name))
+            SQL(
+                ", %s AS %s",
+                SQL(VARIABLE_SQL[name].replace("%", "%%")),
+                SQL.identifier(name),
+            )
             for name in wanted
         )
         self.env.cr.execute(
             SQL(
                 """
-                SELECT m.id, m.token, m.campaign_id, m.gateway_id, country.code AS country_code,
+                SELECT m.id, m.token, m.campaign_id, country.code AS country_code,
                        card.code AS coupon_code, card.expiration_date%s
                   FROM member_message m
                  CROSS JOIN (SELECT %s::varchar AS code) lang

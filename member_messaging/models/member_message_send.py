@@ -60,7 +60,8 @@ class MemberMessage(models.Model):  # pylint: disable=consider-merging-classes-i
                 if not progress(len(claimed)):
                     return
         self._start_and_finish_campaigns()
-        progress(0)
+        # What was due and did not leave was skipped, or is another sender's.
+        progress(remaining=0)
 
     def _count_due(self):
         return self.search_count(
@@ -120,14 +121,17 @@ class MemberMessage(models.Model):  # pylint: disable=consider-merging-classes-i
             SQL(
                 """
                 UPDATE member_message
-                   SET state = 'uncertain', reason = 'answer_lost', sent_date = claimed_date
+                   SET state = 'uncertain', reason = 'answer_lost',
+                       sent_date = claimed_date
                  WHERE state = 'claimed' AND claimed_date < %s
                 """,
                 fields.Datetime.now() - STALE_CLAIM,
             )
         )
         if self.env.cr.rowcount:
-            _logger.info("%s messages of a dead sender are uncertain", self.env.cr.rowcount)
+            _logger.info(
+                "%s messages of a dead sender are uncertain", self.env.cr.rowcount
+            )
 
     # --------------------------------------------------------------------- claim
 
@@ -197,7 +201,8 @@ class MemberMessage(models.Model):  # pylint: disable=consider-merging-classes-i
             SQL(
                 """
                 UPDATE member_message m SET state = 'skipped', reason = t.reason
-                  FROM unnest(%s::int[], %s::varchar[]) AS t (id, reason) WHERE t.id = m.id
+                  FROM unnest(%s::int[], %s::varchar[]) AS t (id, reason)
+                 WHERE t.id = m.id
                 """,
                 [message_id for message_id, _reason in rows],
                 [reason for _message_id, reason in rows],
@@ -227,7 +232,9 @@ class MemberMessage(models.Model):  # pylint: disable=consider-merging-classes-i
             )
         }
         outbound = []
-        for record, messages in self.grouped(lambda m: m.variant_id.template_id).items():
+        for record, messages in self.grouped(
+            lambda m: m.variant_id.template_id
+        ).items():
             registration = registrations.get(record)
             if not (adapter.requires_registered_template and registration):
                 outbound += [
@@ -238,8 +245,15 @@ class MemberMessage(models.Model):  # pylint: disable=consider-merging-classes-i
             parameters = registration._get_parameter_map()
             # The provider keeps the text; it gets our values and their fallbacks.
             fallbacks = {
-                variable.name: variable.fallback or ""
+                variable.name: variable.fallback
                 for variable in template.find_variables(record.body)
+            }
+            # filled as in a text: zero is a value
+            fillers = {
+                name: template.Template(
+                    [template.Placeholder(variable, fallbacks.get(variable))]
+                )
+                for name, variable in parameters.items()
             }
             for values in self._get_variable_values(
                 messages.ids, record, set(parameters.values())
@@ -251,8 +265,8 @@ class MemberMessage(models.Model):  # pylint: disable=consider-merging-classes-i
                         self.browse(values["id"]).body,
                         registration.code,
                         {
-                            name: str(values[variable] or fallbacks.get(variable, ""))
-                            for name, variable in parameters.items()
+                            name: filler.render(values)
+                            for name, filler in fillers.items()
                         },
                     )
                 )

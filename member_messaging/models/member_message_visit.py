@@ -26,7 +26,7 @@ class MemberMessage(models.Model):  # pylint: disable=consider-merging-classes-i
         )
 
     def _unsubscribe(self):
-        """Refuse promotions for the member of this message; repeating changes nothing."""
+        """Refuse promotions for the member; repeating changes nothing."""
         self.ensure_one()
         self.env["member.consent"]._refuse(
             self.profile_id, self.channel, "link", f"/m/{self.token}/stop"
@@ -52,6 +52,8 @@ class MemberMessage(models.Model):  # pylint: disable=consider-merging-classes-i
             return "used"
         if not card.active:
             return "withdrawn"
-        if card.expiration_date and card.expiration_date < fields.Date.context_today(self):
+        if card.expiration_date and card.expiration_date < fields.Date.context_today(
+            self
+        ):
             return "expired"
         return "usable"

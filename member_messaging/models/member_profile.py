@@ -70,10 +70,12 @@ class MemberProfile(models.Model):
     last_order_date = fields.Datetime(string="Last Order", readonly=True, index=True)
     order_count = fields.Integer(string="Orders", readonly=True)
     revenue = fields.Monetary(
-        readonly=True, help="Everything the member paid, net of refunds."
+        string="Total Spent",
+        readonly=True,
+        help="Everything the member paid, net of refunds.",
     )
     average_order = fields.Monetary(
-        readonly=True, help="Revenue divided by orders.", aggregator="avg"
+        readonly=True, help="Total spent divided by orders.", aggregator="avg"
     )
     r_score = fields.Integer(
         string="Recency",
@@ -164,7 +166,6 @@ class MemberProfile(models.Model):
             },
         }
 
-    @api.model
     def action_enrol(self):
         """Open the enrolment dialog from the list of members."""
         return self.env["ir.actions.act_window"]._for_xml_id(
@@ -243,15 +244,23 @@ class MemberProfile(models.Model):
                    COUNT(*) FILTER (WHERE o.amount >= 0) AS order_count,
                    COALESCE(SUM(o.amount), 0) AS revenue%s
               FROM member_profile p
-              LEFT JOIN (%s) o ON o.partner_id = p.partner_id
+              LEFT JOIN (%s) o ON o.partner_id = p.partner_id AND %s
              WHERE %s
           GROUP BY p.id
             """,
             SQL("").join(SQL(", %s", column) for column in columns),
             self.env["member.order"]._get_order_sql(),
-            SQL("TRUE")
-            if partner_ids is None
-            else SQL("p.partner_id = ANY(%s)", list(partner_ids)),
+            # Said of the orders as well: else all of them are read for one partner.
+            *(
+                SQL("TRUE")
+                if partner_ids is None
+                else SQL(
+                    "%s = ANY(%s)",
+                    SQL.identifier(table, "partner_id"),
+                    list(partner_ids),
+                )
+                for table in "op"
+            ),
         )
 
     def _get_update_sql(self, facts, now):

@@ -23,9 +23,12 @@ class MemberRfmScale(models.Model):
         ],
         required=True,
     )
-    score = fields.Integer(required=True, help="The score that begins at this limit.")
+    score = fields.Integer(
+        required=True, aggregator=None, help="The score that begins at this limit."
+    )
     limit = fields.Float(
         required=True,
+        aggregator=None,
         help="Recency: at most so many days. Frequency and monetary: more than this.",
     )
 

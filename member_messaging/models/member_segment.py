@@ -86,7 +86,7 @@ class MemberSegment(models.Model):
         )
         return {
             **action,
-            "name": self.name,
+            "display_name": self.name,
             "domain": [("partner_id", "any", list(self._get_partner_domain()))],
             "context": {},
         }

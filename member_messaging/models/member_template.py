@@ -139,7 +139,7 @@ class MemberTemplate(models.Model):
     def _has_optout(self, gateway):
         """Whether the text itself tells how to refuse further promotions."""
         optout = gateway.with_context(lang=self.lang).optout_text
-        return bool(optout and optout in self.body) or any(
+        return bool(optout and optout in (self.body or "")) or any(
             variable.name == "unsubscribe_link"
             for variable in template.find_variables(self.body or "")
         )
@@ -177,7 +177,6 @@ class MemberTemplate(models.Model):
         text = self._get_text(gateway)
         # while somebody types, a text with a mistake shows itself unfilled
         return text if template.check(text) else template.render(text, sample)
-
 
 
 class MemberTemplateRegistration(models.Model):

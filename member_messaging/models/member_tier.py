@@ -17,7 +17,7 @@ class MemberTier(models.Model):
     )
     currency_id = fields.Many2one("res.currency", compute="_compute_currency_id")
     min_revenue = fields.Monetary(
-        string="Revenue From",
+        string="Spent From",
         help="Least revenue a member must have made in the window. 0: no condition.",
     )
     min_orders = fields.Integer(
@@ -34,7 +34,7 @@ class MemberTier(models.Model):
 
     _positive_check = models.Constraint(
         "CHECK (min_revenue >= 0 AND min_orders >= 0 AND window_days >= 0)",
-        "Revenue, number of orders and window of a tier cannot be negative.",
+        "Spending, number of orders and window of a tier cannot be negative.",
     )
 
     @api.depends("company_id")

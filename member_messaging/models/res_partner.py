@@ -35,7 +35,7 @@ class ResPartner(models.Model):
     )
     member_revenue = fields.Monetary(
         related="member_profile_id.revenue",
-        string="Member's Revenue",
+        string="Member's Total Spent",
         currency_field="member_currency_id",
     )
     member_currency_id = fields.Many2one(

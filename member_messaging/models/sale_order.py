@@ -9,8 +9,7 @@ class SaleOrder(models.Model):
         card = self.env["loyalty.card"]
         if reason := card._explain_refusal(code, self.partner_id):
             return {"error": reason}
-        # sudo: as in _explain_refusal
-        return super()._try_apply_code(card.sudo()._find_member_coupon(code).code or code)
+        return super()._try_apply_code(card._find_member_coupon(code).code or code)
 
     def action_confirm(self):
         result = super().action_confirm()

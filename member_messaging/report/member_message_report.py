@@ -30,21 +30,25 @@ class MemberMessageReport(models.Model):
     partner_id = fields.Many2one("res.partner", string="Contact", readonly=True)
     gateway_id = fields.Many2one("member.gateway", readonly=True)
     channel = fields.Selection(
-        selection=lambda self: self.env["member.message"]
-        ._fields["channel"]
-        ._description_selection(self.env),
+        selection=lambda self: (
+            self.env["member.message"]
+            ._fields["channel"]
+            ._description_selection(self.env)
+        ),
         readonly=True,
     )
     state = fields.Selection(
-        selection=lambda self: self.env["member.message"]
-        ._fields["state"]
-        ._description_selection(self.env),
+        selection=lambda self: (
+            self.env["member.message"]._fields["state"]._description_selection(self.env)
+        ),
         readonly=True,
     )
     reason = fields.Selection(
-        selection=lambda self: self.env["member.message"]
-        ._fields["reason"]
-        ._description_selection(self.env),
+        selection=lambda self: (
+            self.env["member.message"]
+            ._fields["reason"]
+            ._description_selection(self.env)
+        ),
         string="Why Not Reached",
         readonly=True,
     )

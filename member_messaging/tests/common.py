@@ -6,7 +6,6 @@ from odoo import Command, fields
 from odoo.tests import HttpCase, TransactionCase, new_test_user
 
 from ..gateways import ADAPTERS
-from ..gateways.sandbox import SandboxGateway
 from ..gateways.types import Outcome, SendResult
 
 BODY = (
@@ -162,6 +161,25 @@ class MemberMessagingCommon(TransactionCase):
         return cls.enrol(cls.make_partners(amount, **values), is_granted)
 
     @classmethod
+    def make_aliyun_gateway(cls, **values):
+        """An account at Alibaba Cloud, the default template being registered there."""
+        gateway = cls.env["member.gateway"].create(
+            {
+                "name": "Aliyun",
+                "provider": "aliyun",
+                "api_key": "key",
+                "api_secret": "secret",
+                "signature": "Tea House",
+                "price": 0.05,
+                **values,
+            }
+        )
+        cls.template.registration_ids = [
+            Command.create({"gateway_id": gateway.id, "code": "SMS_1"})
+        ]
+        return gateway
+
+    @classmethod
     def make_segment(cls, profiles, **values):
         """A segment of exactly these members."""
         return cls.env["member.segment"].create(
@@ -243,12 +261,13 @@ class MemberMessagingCommon(TransactionCase):
             else self.enter_registry_test_mode()
         )
         with mode:
-            cron.method_direct_trigger()
+            outcome = cron.method_direct_trigger()
+        self.assertIs(outcome, True, "the cron failed")
         self.env.invalidate_all()
 
     @contextmanager
-    def scripted_gateway(self, decide=None, **attributes):
-        """Put an adapter whose outcomes the test chooses behind the sandbox.
+    def scripted_gateway(self, decide=None, provider="sandbox", **attributes):
+        """Put an adapter whose outcomes the test chooses in the place of a provider's.
 
         :param decide: Outbound → Outcome or SendResult; by default all is accepted
         :param attributes: class attributes of the adapter
@@ -265,18 +284,19 @@ class MemberMessagingCommon(TransactionCase):
                 yield result
 
         scripted = type(
-            "ScriptedGateway", (SandboxGateway,), {"_send": _send, **attributes}
+            "ScriptedGateway", (ADAPTERS[provider],), {"_send": _send, **attributes}
         )
-        with patch.dict(ADAPTERS, sandbox=scripted):
+        with patch.dict(ADAPTERS, {provider: scripted}):
             yield sent
 
-    def send(self, decide=None, **attributes):
+    def send(self, decide=None, **values):
         """Run the sender with outcomes of the test's choice.
 
+        :param values: of :meth:`scripted_gateway`
         :returns: what was handed to the provider
         :rtype: list[odoo.addons.member_messaging.gateways.types.Outbound]
         """
-        with self.scripted_gateway(decide, **attributes) as sent:
+        with self.scripted_gateway(decide, **values) as sent:
             self.run_cron("send")
         return sent
 
@@ -291,13 +311,16 @@ class MemberMessagingCommon(TransactionCase):
         return self.get_messages(campaign)
 
     def get_messages(self, campaign, **values):
-        """:returns: messages of a campaign with these values, in order of members"""
+        """:returns: messages of a campaign with these values, in order of members
+
+        Planning goes by the age of the members.
+        """
         return self.env["member.message"].search(
             [
                 ("campaign_id", "=", campaign.id),
                 *((name, "=", value) for name, value in values.items()),
             ],
-            order="profile_id",
+            order="id",
         )
 
     def make_sent(self, profiles, **values):

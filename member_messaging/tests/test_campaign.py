@@ -96,27 +96,15 @@ class TestCampaign(MemberMessagingCommon):
         )
 
     def test_gateway_without_credentials(self):
-        gateway = self.env["member.gateway"].create(
-            {"name": "Aliyun", "provider": "aliyun", "signature": "Tea House"}
-        )
-        self.template.registration_ids = [
-            Command.create({"gateway_id": gateway.id, "code": "SMS_1"})
-        ]
+        gateway = self.make_aliyun_gateway(api_key=False, api_secret=False)
         campaign = self.make_campaign(self.profiles, gateway_id=gateway.id)
         self.assertProblem(campaign, "Gateway Aliyun is not completely set up.")
         with self.assertRaisesRegex(UserError, "fill in: Access Key, Access Secret"):
             gateway.with_user(self.manager).action_activate()
 
     def test_text_not_registered_at_the_gateway(self):
-        gateway = self.env["member.gateway"].create(
-            {
-                "name": "Aliyun",
-                "provider": "aliyun",
-                "api_key": "key",
-                "api_secret": "secret",
-                "signature": "Tea House",
-            }
-        )
+        gateway = self.make_aliyun_gateway()
+        self.template.registration_ids.unlink()
         campaign = self.make_campaign(self.profiles, gateway_id=gateway.id)
         self.assertProblem(campaign, "“Text” is not registered at Aliyun")
 

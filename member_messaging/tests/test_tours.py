@@ -1,10 +1,110 @@
 from datetime import timedelta
+from itertools import count
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.tests import HttpCase, tagged
 
+from ..gateways import sandbox
+from ..tools import codes
 from .common import MemberMessagingCommon
 from .test_pos import MemberPosCommon
+
+
+@tagged("post_install", "-at_install")
+class TestCampaignTours(MemberMessagingCommon, HttpCase):
+    """Staff and manager in the web client; the sandbox sends."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # the sandbox without its accidents
+        cls.startClassPatcher(
+            patch.dict(
+                sandbox.DEFAULTS,
+                badnum_rate=0,
+                delivered_rate=1,
+                refuse_rate=0,
+                yes_rate=0,
+            )
+        )
+        # 0000 and 0001 have a fate of their own there
+        cls.numbers = count(2)
+        cls.granted = cls.make_members(3)
+        cls.granted[0].partner_id.name = "Amy"
+        cls.profiles = cls.granted + cls.make_members(1, is_granted=False)
+        cls.template.name = "Tea offer"
+
+    def run_tour(self, name, user):
+        self.start_tour("/odoo", f"member_messaging_campaign_{name}", login=user.login)
+        self.env.invalidate_all()
+
+    def test_campaign(self):
+        segment = self.make_segment(self.profiles, name="Tea lovers")
+        self.run_tour("staff", self.staff)
+        campaign = self.env["member.campaign"].search([("name", "=", "Tea week")])
+        self.assertRecordValues(
+            campaign,
+            [
+                {
+                    "state": "review",
+                    "user_id": self.staff.id,
+                    "segment_ids": segment.ids,
+                    "template_id": self.template.id,
+                    "program_id": self.program.id,
+                    "gateway_id": self.gateway.id,
+                }
+            ],
+        )
+        self.assertFalse(self.get_messages(campaign))
+
+        self.run_tour("manager", self.manager)
+        self.assertEqual(campaign.state, "scheduled")
+        self.run_cron("plan")
+        self.run_cron("send")
+        self.assertEqual(campaign.state, "done")
+        self.assertRecordValues(
+            self.get_messages(campaign),
+            [{"state": "sent", "reason": False}] * 3
+            + [{"state": "skipped", "reason": "no_consent"}],
+        )
+        self.assert_personal(self.get_messages(campaign, state="sent"))
+
+        self.env["member.callback"]._query_providers(
+            fields.Datetime.now() + timedelta(days=1)
+        )
+        messages = self.get_messages(campaign, state="delivered")
+        self.assertEqual(messages.profile_id, self.granted)
+        messages[0]._record_visit(is_machine=False)
+        messages[1]._record_visit(is_machine=True)
+        self.run_tour("recap", self.staff)
+
+    def assert_personal(self, messages):
+        """Each message has its own coupon, link and text."""
+        self.assertEqual(len(set(messages.mapped("token"))), len(messages))
+        self.assertEqual(len(messages.card_id), len(messages))
+        for message in messages:
+            card = message.card_id
+            self.assertEqual(card.partner_id, message.partner_id)
+            self.assertEqual(card.points, 1)
+            self.assertTrue(codes.is_valid(card.code))
+            link = f"{message.get_base_url()}/m/{message.token}"
+            self.assertEqual(
+                message.body,
+                f"Dear {message.partner_id.name}, code {card.code} gives you "
+                f"10% on your order: {link} Stop: {link}/stop",
+            )
+
+    def test_funnel_follows_the_campaign(self):
+        """Whoever looks on sees the figures rise, and reloads nothing."""
+        campaign = self.make_campaign(self.profiles, name="Tea week")
+        campaign.with_user(self.staff).action_request_review()
+        campaign.with_user(self.manager).action_launch()
+        administrator = self.make_user(
+            "administrator",
+            "base.group_system,member_messaging.group_member_messaging_user",
+        )
+        self.run_tour("live", administrator)
 
 
 @tagged("post_install", "-at_install")

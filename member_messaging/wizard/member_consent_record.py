@@ -13,9 +13,11 @@ class MemberConsentRecord(models.TransientModel):
     profile_id = fields.Many2one("member.profile", string="Member", required=True)
     channel = fields.Selection(CHANNELS, required=True, default="sms")
     purpose = fields.Selection(
-        selection=lambda self: self.env["member.consent"]
-        ._fields["purpose"]
-        ._description_selection(self.env),
+        selection=lambda self: (
+            self.env["member.consent"]
+            ._fields["purpose"]
+            ._description_selection(self.env)
+        ),
         required=True,
         default="promotion",
     )
@@ -36,7 +38,9 @@ class MemberConsentRecord(models.TransientModel):
         self.ensure_one()
         if self.state == "granted" and not self.evidence:
             raise UserError(
-                self.env._("A consent counts only with its proof: fill in the evidence.")
+                self.env._(
+                    "A consent counts only with its proof: fill in the evidence."
+                )
             )
         # sudo: the ledger is written by dialogs only, never by hand
         self.env["member.consent"].sudo().create(

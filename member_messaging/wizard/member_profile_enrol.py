@@ -15,9 +15,11 @@ class MemberProfileEnrol(models.TransientModel):
         domain="[('member_profile_id', '=', False)]",
     )
     source = fields.Selection(
-        selection=lambda self: self.env["member.profile"]
-        ._fields["source"]
-        ._description_selection(self.env),
+        selection=lambda self: (
+            self.env["member.profile"]
+            ._fields["source"]
+            ._description_selection(self.env)
+        ),
         string="Joined Through",
         required=True,
         default="staff",

@@ -1,9 +1,9 @@
-import { Component, onWillUnmount, useEffect } from "@odoo/owl";
-import { registry } from "@web/core/registry";
-import { useService } from "@web/core/utils/hooks";
-import { standardFieldProps } from "@web/views/fields/standard_field_props";
-import { formatInteger, formatPercentage } from "@web/views/fields/formatters";
-import { _t } from "@web/core/l10n/translation";
+import {Component, onWillUnmount, useEffect} from "@odoo/owl";
+import {registry} from "@web/core/registry";
+import {useService} from "@web/core/utils/hooks";
+import {standardFieldProps} from "@web/views/fields/standard_field_props";
+import {formatInteger, formatPercentage} from "@web/views/fields/formatters";
+import {_t} from "@web/core/l10n/translation";
 
 const REFRESH_MS = 3000;
 const MOVING_STATES = ["scheduled", "sending"];
@@ -14,7 +14,7 @@ const MOVING_STATES = ["scheduled", "sending"];
  */
 export class MemberFunnel extends Component {
     static template = "member_messaging.MemberFunnel";
-    static props = { ...standardFieldProps };
+    static props = {...standardFieldProps};
 
     setup() {
         this.action = useService("action");
@@ -39,7 +39,9 @@ export class MemberFunnel extends Component {
             ...step,
             width: `${(100 * step.count) / widest}%`,
             text: formatInteger(step.count),
-            rate: step.base ? formatPercentage(step.count / step.base, { digits: [16, 1] }) : "",
+            rate: step.base
+                ? formatPercentage(step.count / step.base, {digits: [16, 1]})
+                : "",
             hint: _t("%(count)s of %(base)s", {
                 count: formatInteger(step.count),
                 base: formatInteger(step.base),
@@ -54,12 +56,14 @@ export class MemberFunnel extends Component {
         }
     }
 
-    open(step) {
-        return this.action.doAction("member_messaging.member_message_action", {
-            additionalContext: {},
-            props: {
-                domain: [["campaign_id", "=", this.props.record.resId], ...step.domain],
-            },
+    async open(step) {
+        const action = await this.action.loadAction(
+            "member_messaging.member_message_action"
+        );
+        return this.action.doAction({
+            ...action,
+            display_name: step.label,
+            domain: [["campaign_id", "=", this.props.record.resId], ...step.domain],
         });
     }
 }

@@ -6,12 +6,15 @@ import * as Notification from "@point_of_sale/../tests/generic_helpers/notificat
 import * as Offline from "@point_of_sale/../tests/generic_helpers/offline_util";
 import * as PosLoyalty from "@pos_loyalty/../tests/tours/utils/pos_loyalty_util";
 import * as ProductScreen from "@point_of_sale/../tests/pos/tours/utils/product_screen_util";
-import { RPCError } from "@web/core/network/rpc";
-import { registry } from "@web/core/registry";
-import { run, scan_barcode } from "@point_of_sale/../tests/generic_helpers/utils";
+import {RPCError} from "@web/core/network/rpc";
+import {registry} from "@web/core/registry";
+import {run, scan_barcode} from "@point_of_sale/../tests/generic_helpers/utils";
 
 function sellTea(total = "100.00") {
-    return [ProductScreen.clickDisplayedProduct("Tea"), PosLoyalty.orderTotalIs(total)].flat();
+    return [
+        ProductScreen.clickDisplayedProduct("Tea"),
+        PosLoyalty.orderTotalIs(total),
+    ].flat();
 }
 
 function isRefused(code, reason) {
@@ -54,11 +57,17 @@ registry.category("web_tour.tours").add("member_messaging_pos_refuse", {
             sellTea(),
             isRefused("0447K2M9QXT4RW5", "There is a typing error in 0447K2M9QXT4RW5"),
             isRefused("0446TRM3XWQ9HJC", "This coupon is invalid (0446TRM3XWQ9HJC)"),
-            isRefused("0445WQ2YTRJ9GKP", "Coupon 0445WQ2YTRJ9GKP has already been used"),
+            isRefused(
+                "0445WQ2YTRJ9GKP",
+                "Coupon 0445WQ2YTRJ9GKP has already been used"
+            ),
             isRefused("0448PXC4DM7ZNH9", "Coupon 0448PXC4DM7ZNH9 expired on"),
             isRefused("0442BVH6KQ3WTR6", "Coupon 0442BVH6KQ3WTR6 has been withdrawn"),
             chooseCustomer("Member Typed"),
-            isRefused("0449GJT5RZ8FXM4", "Coupon 0449GJT5RZ8FXM4 belongs to another member"),
+            isRefused(
+                "0449GJT5RZ8FXM4",
+                "Coupon 0449GJT5RZ8FXM4 belongs to another member"
+            ),
             PosLoyalty.orderTotalIs("100.00"),
             // With its owner it applies; it goes when the order goes to somebody else.
             chooseCustomer("Member Foreign"),
@@ -79,7 +88,7 @@ registry.category("web_tour.tours").add("member_messaging_pos_trouble", {
             // Without a connection the till says so, as it does without this addon.
             Offline.setOfflineMode(),
             PosLoyalty.enterCode("0447K2M9QXT4RW4"),
-            Dialog.is({ title: "Connection Lost" }),
+            Dialog.is({title: "Connection Lost"}),
             Dialog.confirm("Continue with limited functionality"),
             Offline.setOnlineMode(),
             // A server that does not know our question leaves the code to stock.

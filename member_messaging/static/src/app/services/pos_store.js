@@ -1,7 +1,7 @@
-import { PosStore } from "@point_of_sale/app/services/pos_store";
-import { RPCError } from "@web/core/network/rpc";
-import { _t } from "@web/core/l10n/translation";
-import { patch } from "@web/core/utils/patch";
+import {PosStore} from "@point_of_sale/app/services/pos_store";
+import {RPCError} from "@web/core/network/rpc";
+import {_t} from "@web/core/l10n/translation";
+import {patch} from "@web/core/utils/patch";
 
 patch(PosStore.prototype, {
     /**
@@ -31,7 +31,7 @@ patch(PosStore.prototype, {
                     "Coupon %s is noted. It applies as soon as the order meets its conditions.",
                     coupon.code
                 ),
-                { type: "info" }
+                {type: "info"}
             );
         }
         return true;
@@ -43,17 +43,19 @@ patch(PosStore.prototype, {
      */
     async findCouponOwner(code) {
         try {
-            const owner = await this.data.call("loyalty.card", "get_member_coupon_owner", [
-                code,
-            ]);
+            const owner = await this.data.call(
+                "loyalty.card",
+                "get_member_coupon_owner",
+                [code]
+            );
             const partners = this.models["res.partner"];
             if (owner.partner_id && !partners.get(owner.partner_id)) {
                 await this.data.read("res.partner", [owner.partner_id]);
             }
-            return { code: owner.code, partner: partners.get(owner.partner_id) };
+            return {code: owner.code, partner: partners.get(owner.partner_id)};
         } catch (error) {
             if (error instanceof RPCError) {
-                return { code };
+                return {code};
             }
             throw error;
         }
@@ -79,7 +81,8 @@ patch(PosStore.prototype, {
             return;
         }
         const foreign = order._code_activated_coupon_ids.filter(
-            (coupon) => coupon.partner_id && coupon.partner_id.id !== order.getPartner()?.id
+            (coupon) =>
+                coupon.partner_id && coupon.partner_id.id !== order.getPartner()?.id
         );
         if (foreign.length) {
             order._code_activated_coupon_ids = [["unlink", ...foreign]];
@@ -88,7 +91,7 @@ patch(PosStore.prototype, {
                     "Removed, because it belongs to another member: coupon %s.",
                     foreign.map((coupon) => coupon.code).join(", ")
                 ),
-                { type: "warning" }
+                {type: "warning"}
             );
         }
     },

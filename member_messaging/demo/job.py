@@ -1,0 +1,237 @@
+"""The main job once, by the people who do it in a shop.
+
+Staff enrols customers and prepares a campaign, a manager launches it, the crons send
+it through the sandbox gateway, members click, one refuses, salespeople and cashiers
+redeem coupons. Everybody has the rights of their role and no others.
+"""
+
+import random
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import uuid4
+
+from odoo import Command, fields
+
+from .past import move_back
+
+#: Login and password → name, groups.
+PEOPLE = {
+    "staff": (
+        "李小雨",
+        (
+            "member_messaging.group_member_messaging_user",
+            "base.group_partner_manager",
+            "sales_team.group_sale_salesman",
+        ),
+    ),
+    "manager": ("陈静", ("member_messaging.group_member_messaging_manager",)),
+    "cashier": ("王芳", ("point_of_sale.group_pos_user",)),
+}
+#: Walk-in customers: name, telephone, whether they agree to promotions.
+WALK_INS = (
+    ("周小蕙", "+86 136 0123 4567", True),
+    ("赵一鸣", "+86 158 2345 6789", True),
+    ("孙大力", "+86 187 6543 2100", False),
+    ("Anna Schmidt", "1860 12", True),
+)
+
+
+class Brief(NamedTuple):
+    """What the campaign of the main job is about."""
+
+    name: str
+    program: str
+    offer: str
+    template: str
+    body: str
+    lang: str
+
+
+WIN_BACK = Brief(
+    "老友召回 · Win Back",
+    "20 off from 100",
+    "满100减20",
+    "老友召回",
+    "{{ member_name ||| 会员 }}，好久不见！凭{{ coupon_code }}享{{ coupon_value }}，"
+    "{{ coupon_expiry }}前有效，详情{{ link }}",
+    "zh_CN",
+)
+WIN_BACK_CDNOW = Brief(
+    "Win back our best",
+    "20 off from 100",
+    "20 off from 100",
+    "Win back",
+    "{{ member_name ||| Hello }}, we miss you: {{ coupon_value }} with code "
+    "{{ coupon_code }} until {{ coupon_expiry }}. {{ link }} "
+    "Stop: {{ unsubscribe_link }}",
+    "en_US",
+)
+
+
+def create_people(env):
+    """Create a user for each role, with the login as the password."""
+    env["res.users"].with_context(no_reset_password=True).create(
+        [
+            {
+                "name": name,
+                "login": login,
+                "password": login,
+                "tz": "Asia/Shanghai",
+                "group_ids": [Command.link(env.ref(group).id) for group in groups],
+            }
+            for login, (name, groups) in PEOPLE.items()
+        ]
+    )
+
+
+def _as(env, login):
+    """:returns: the environment of one of ``PEOPLE``"""
+    user = env["res.users"].search([("login", "=", login)])
+    return env(user=user.id, context={"lang": "en_US", "tz": user.tz})
+
+
+def launch(env, brief):
+    """Enrol walk-in customers, prepare a campaign and launch it.
+
+    :returns: the campaign
+    """
+    _enrol(_as(env, "staff"))
+    program = _create_program(_as(env, "manager"), brief)
+    campaign = _create_campaign(_as(env, "staff"), brief, program)
+    campaign.action_request_review()
+    campaign.with_env(_as(env, "manager")).action_launch()
+    return campaign.with_env(env)
+
+
+def _enrol(env):
+    for name, phone, is_granted in WALK_INS:
+        partner = env["res.partner"].create(
+            {"name": name, "phone": phone, "country_id": env.ref("base.cn").id}
+        )
+        env["member.profile.enrol"].create(
+            {
+                "partner_ids": partner.ids,
+                "source": "pos",
+                "is_granted": is_granted,
+                "evidence": "Enrolment form",
+            }
+        ).action_enrol()
+
+
+def _create_program(env, brief):
+    program = env["loyalty.program"].create(
+        {
+            "name": brief.program,
+            "program_type": "coupons",
+            "rule_ids": [
+                Command.clear(),
+                Command.create({"minimum_amount": 100, "minimum_qty": 0}),
+            ],
+            "reward_ids": [
+                Command.clear(),
+                Command.create(
+                    {
+                        "reward_type": "discount",
+                        "discount_mode": "per_order",
+                        "discount": 20,
+                        "required_points": 1,
+                        "description": brief.program,
+                    }
+                ),
+            ],
+            "communication_plan_ids": [Command.clear()],
+        }
+    )
+    if brief.lang != "en_US":
+        for record, field in ((program, "name"), (program.reward_ids, "description")):
+            record.update_field_translations(field, {brief.lang: brief.offer})
+    return program
+
+
+def _create_campaign(env, brief, program):
+    segments = env["member.segment"].create(
+        [
+            {
+                "name": "At risk",
+                "description": "Bought often, but not lately.",
+                "domain": '[("member_rfm_segment", "=", "at_risk")]',
+            },
+            {
+                "name": "Joined this week",
+                "domain": '[("member_joined_date", ">=", "today -7d")]',
+            },
+        ]
+    )
+    template = env["member.template"].create(
+        {"name": brief.template, "lang": brief.lang, "body": brief.body}
+    )
+    return env["member.campaign"].create(
+        {
+            "name": brief.name,
+            "segment_ids": segments.ids,
+            "variant_ids": [Command.create({"template_id": template.id})],
+            "program_id": program.id,
+            "holdout_rate": 5,
+        }
+    )
+
+
+def send(env, campaign):
+    """Let the crons work and the carrier report, five minutes later."""
+    for name in ("plan", "send"):
+        env.ref(f"member_messaging.ir_cron_member_messaging_{name}").method_direct_trigger()
+    now = fields.Datetime.now()
+    move_back(campaign, now, now - timedelta(minutes=5))
+    env["member.callback"]._query_providers(now)
+
+
+def answer(env, campaign):
+    """Members follow the link, one refuses, some come and redeem their coupon."""
+    chance = random.Random(campaign.id)
+    messages = env["member.message"].search(
+        [("campaign_id", "=", campaign.id), ("state", "=", "delivered")], order="id"
+    )
+    for message in messages:
+        draw = chance.random()
+        if draw < 0.14:
+            message._record_visit(is_machine=draw < 0.01)
+    chance.choice(messages)._unsubscribe()
+    buyers = chance.sample(messages, max(2, len(messages) // 20))
+    online, store = buyers[: len(buyers) // 4 or 1], buyers[len(buyers) // 4 or 1 :]
+    _redeem_online(_as(env, "staff"), chance, online)
+    _redeem_in_store(_as(env, "cashier"), chance, store)
+    env["member.event"]._cron_fold_engagement()
+
+
+def _get_products(env):
+    """:returns: what the shop sells for 100 or more with a single coupon"""
+    return env["product.product"].sudo().search(
+        [("available_in_pos", "=", True), ("sale_ok", "=", True), ("lst_price", ">", 10)]
+    )
+
+
+def _redeem_online(env, chance, messages):
+    for message in messages:
+        product = chance.choice(_get_products(env))
+        order = env["sale.order"].create(
+            {
+                "partner_id": message.partner_id.id,
+                "order_line": [
+                    Command.create(
+                        {
+                            "product_id": product.id,
+                            "product_uom_qty": _get_quantity(product),
+                        }
+                    )
+                ],
+            }
+        )
+        card = message.card_id.with_env(env)
+        claimable = order._try_apply_code(card.code)
+        [(coupon, reward)] = claimable.items()
+        order._apply_program_reward(reward, coupon)
+        order.action_confirm()
+
+
+def _get_quantity(product):
+    return int(-(-120 // product.list_price))

@@ -1,0 +1,187 @@
+import {registry} from "@web/core/registry";
+import {rpc} from "@web/core/network/rpc";
+import {stepUtils} from "@web_tour/tour_utils";
+
+function openApp() {
+    return stepUtils.goToAppSteps("member_messaging.member_messaging_menu_root");
+}
+
+function openCampaign() {
+    return [
+        ...openApp(),
+        {
+            content: "Open the campaign",
+            trigger: ".o_kanban_record:contains('Tea week')",
+            run: "click",
+        },
+    ];
+}
+
+function choose(field, name) {
+    return [
+        {
+            content: `Look for ${name}`,
+            trigger: `.o_field_widget[name=${field}] input`,
+            run: `edit ${name}`,
+        },
+        {
+            content: `Choose ${name}`,
+            trigger: `.o-autocomplete--dropdown-item:not(.o_m2o_dropdown_option):contains('${name}')`,
+            run: "click",
+        },
+    ];
+}
+
+function isState(label) {
+    return {
+        content: `The campaign is ${label}`,
+        trigger: `.o_statusbar_status .o_arrow_button_current:contains('${label}')`,
+    };
+}
+
+function callServer(model, method, args) {
+    return rpc(`/web/dataset/call_kw/${model}/${method}`, {
+        model,
+        method,
+        args,
+        kwargs: {},
+    });
+}
+
+function stepIs(key, count, rate) {
+    return {
+        content: `${count} ${key}, ${rate}`,
+        trigger:
+            `.o_member_funnel button[name=${key}]` +
+            `:has(.o_member_funnel_count:contains(/^${count}$/))` +
+            `:has(.o_member_funnel_rate:contains(/^${rate}$/))`,
+    };
+}
+
+registry.category("web_tour.tours").add("member_messaging_campaign_staff", {
+    steps: () => [
+        ...openApp(),
+        {
+            content: "Create a campaign",
+            trigger: ".o-kanban-button-new",
+            run: "click",
+        },
+        {
+            content: "Name it",
+            trigger: ".o_field_widget[name=name] input",
+            run: "edit Tea week",
+        },
+        ...choose("segment_ids", "Tea lovers"),
+        ...choose("template_id", "Tea offer"),
+        ...choose("program_id", "Ten percent"),
+        {
+            content: "See how many members are selected",
+            trigger: "button[name=action_view_audience]:contains('4')",
+        },
+        {
+            content: "See who will get it",
+            trigger:
+                ".o_field_widget[name=forecast]:contains('3 of 4 members will get it.')",
+        },
+        {
+            content: "See why somebody will not",
+            trigger:
+                ".o_field_widget[name=forecast]:contains('1 · Never agreed to promotions')",
+        },
+        {
+            content: "Read the text as a member does",
+            trigger: ".o_member_phone:contains('Dear Amy, code 044')",
+        },
+        {
+            content: "Launching is not for staff",
+            trigger: ".o_form_statusbar:not(:has(button[name=action_launch]))",
+        },
+        {
+            content: "Submit",
+            trigger: "button[name=action_request_review]",
+            run: "click",
+        },
+        isState("In Review"),
+    ],
+});
+
+registry.category("web_tour.tours").add("member_messaging_campaign_manager", {
+    steps: () => [
+        ...openCampaign(),
+        {
+            content: "Launch",
+            trigger: "button[name=action_launch]",
+            run: "click",
+        },
+        {
+            content: "Confirm",
+            trigger:
+                ".modal:contains('Launch the campaign?') .modal-footer button:contains('Launch')",
+            run: "click",
+        },
+        isState("Scheduled"),
+        stepIs("planned", 0, ""),
+    ],
+});
+
+registry.category("web_tour.tours").add("member_messaging_campaign_live", {
+    steps: () => [
+        ...openCampaign(),
+        isState("Scheduled"),
+        stepIs("planned", 0, ""),
+        {
+            content: "The scheduler plans and sends, while the administrator looks on",
+            trigger: ".o_form_view",
+            async run() {
+                for (const code of ["model._cron_plan()", "model._cron_send()"]) {
+                    const ids = await callServer("ir.cron", "search", [
+                        [["code", "=", code]],
+                    ]);
+                    await callServer("ir.cron", "method_direct_trigger", [ids]);
+                }
+            },
+        },
+        isState("Done"),
+        stepIs("sent", 3, "100%"),
+    ],
+});
+
+registry.category("web_tour.tours").add("member_messaging_campaign_recap", {
+    steps: () => [
+        ...openCampaign(),
+        stepIs("planned", 4, "100%"),
+        stepIs("reachable", 3, "75%"),
+        stepIs("sent", 3, "100%"),
+        stepIs("delivered", 3, "100%"),
+        stepIs("clicked", 1, "33.3%"),
+        stepIs("redeemed", 0, "0%"),
+        {
+            content: "Who clicked?",
+            trigger: ".o_member_funnel button[name=clicked]",
+            run: "click",
+        },
+        {
+            content: "Only the messages behind the figure",
+            trigger:
+                ".o_list_view:has(.o_breadcrumb:contains('Clicked')) .o_pager_counter:contains('1-1')",
+        },
+        {
+            content: "It is the member who clicked",
+            trigger: ".o_data_row:contains('Amy')",
+        },
+        {
+            content: "Back to the campaign",
+            trigger: ".o_back_button:contains('Tea week')",
+            run: "click",
+        },
+        {
+            content: "Open the recap",
+            trigger: "button[name=action_view_report]",
+            run: "click",
+        },
+        {
+            content: "The pivot shows the campaign",
+            trigger: ".o_pivot:contains('Tea week')",
+        },
+    ],
+});
