@@ -93,7 +93,7 @@ def insert_pos_orders(env, session, purchases):
                    to_invoice, is_tipped, date_order, create_uid, write_uid,
                    create_date, write_date)
             SELECT id, %(user)s, %(company)s, partner_id, id, %(session)s, %(config)s,
-                   %(shop)s || '/' || to_char(id, 'FM000000'), 'done',
+                   %(shop)s || ' - ' || to_char(id, 'FM000000'), 'done',
                    to_char(id, 'FM000000'), gen_random_uuid()::text, 0,
                    amount - discount, amount - discount, 0, 1, FALSE, FALSE, FALSE,
                    date, %(user)s, %(user)s, date, date

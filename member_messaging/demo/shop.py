@@ -326,6 +326,8 @@ class Shop:
         )
         self._translate(made[0], "name", "上海活跃会员")
         self._translate(made[1], "name", "金卡和贵宾会员")
+        self._translate(made[0], "description", "最近在上海买过的会员。")
+        self._translate(made[1], "description", "最好的会员：新品优先看。")
         return {
             "shanghai": made[0],
             "best": made[1],

@@ -2,7 +2,10 @@ import json
 import logging
 from datetime import timedelta, timezone
 
+import psycopg2
+
 from odoo import api, fields, models
+from odoo.service.model import retrying
 from odoo.tools import SQL
 
 from ..gateways import ADAPTERS
@@ -83,39 +86,47 @@ class MemberCallback(models.Model):
         # By id, since a report that waits for its message stays ``new``.
         while batch := self.search([*domain, ("id", ">", last_id)], limit=BATCH_SIZE):
             last_id = batch[-1].id
-            batch.try_lock_for_update().filtered_domain(domain)._apply()
+            retrying(batch._apply, self.env)
             if not progress(len(batch)):
                 return
-        self._query_providers()
+        retrying(self._query_providers, self.env)
         progress(0)
 
     def _apply(self):
-        for callback in self:
+        """Apply callbacks no other run is working on, each for itself."""
+        for callback in self.try_lock_for_update().filtered(
+            lambda callback: callback.state == "new"
+        ):
             try:
-                found = callback.gateway_id._get_adapter().parse(
-                    WebhookRequest(
-                        body=(callback.body or "").encode(),
-                        query=callback.query or {},
-                    )
-                )
+                with self.env.cr.savepoint():
+                    callback._apply_one()
+            except psycopg2.OperationalError:
+                # somebody else changed a row: the whole batch is tried again
+                raise
             except Exception as error:
-                # Whatever keeps it from being read holds up this callback only.
+                # Whatever is wrong with one callback holds up no other.
                 if not isinstance(error, GatewayError):
-                    _logger.exception("callback %s cannot be read", callback.id)
+                    _logger.exception("callback %s cannot be applied", callback.id)
                 callback.write({"state": "unreadable", "error": str(error)})
-                continue
-            unmatched = self._apply_found(callback.gateway_id, found)
-            if not unmatched:
-                callback.state = "done"
-            elif callback.date < fields.Datetime.now() - PATIENCE:
-                callback.write(
-                    {
-                        "state": "unmatched",
-                        "error": ", ".join(
-                            report.provider_ref or "" for report in unmatched
-                        ),
-                    }
-                )
+
+    def _apply_one(self):
+        """:raises GatewayError: the provider's words cannot be read"""
+        self.ensure_one()
+        found = self.gateway_id._get_adapter().parse(
+            WebhookRequest(body=(self.body or "").encode(), query=self.query or {})
+        )
+        unmatched = self._apply_found(self.gateway_id, found)
+        if not unmatched:
+            self.state = "done"
+        elif self.date < fields.Datetime.now() - PATIENCE:
+            self.write(
+                {
+                    "state": "unmatched",
+                    "error": ", ".join(
+                        report.provider_ref or "" for report in unmatched
+                    ),
+                }
+            )
 
     @api.model
     def _apply_found(self, gateway, found):

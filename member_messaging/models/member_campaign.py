@@ -248,6 +248,20 @@ class MemberCampaign(models.Model):
                     )
                 )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        self._check_launch(vals_list)
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self._check_launch([vals])
+        return super().write(vals)
+
+    def _check_launch(self, vals_list):
+        """The buttons are not the only way to write a state."""
+        if any(vals.get("state") in ("scheduled", "sending") for vals in vals_list):
+            self._check_manager()
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_launched(self):
         if any(campaign.planned_date for campaign in self):

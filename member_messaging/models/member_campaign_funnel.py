@@ -59,7 +59,12 @@ class MemberCampaign(models.Model):  # pylint: disable=consider-merging-classes-
             )
         ]
         if self.preview_body and self.gateway_id.price:
-            parts = sms.size(self.preview_body, self.company_id.country_id.code).parts
+            # as the preview beside it: providers bill by the recipient's country
+            country = (
+                self.preview_profile_id.partner_id.country_id
+                or self.company_id.country_id
+            )
+            parts = sms.size(self.preview_body, country.code).parts
             cost = reached * parts * self.gateway_id.price
             lines.append(
                 self.env._(

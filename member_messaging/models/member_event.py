@@ -99,7 +99,8 @@ class MemberEvent(models.Model):
         The state only rises: what arrives late or out of order never lowers it.
         """
         state = ranks.EVENT_STATE.get(event_type)
-        raising = sorted(ranks.RAISES.get(state, ())) if state else []
+        # A row the sender holds keeps its state: the sender finishes it.
+        raising = sorted(ranks.RAISES.get(state, frozenset()) - ranks.OWNED_STATES)
         column = SQL.identifier(f"{event_type}_date")
         date = (
             SQL("")

@@ -1,7 +1,9 @@
 import logging
 from datetime import timedelta
+from functools import partial
 
 from odoo import api, fields, models
+from odoo.service.model import retrying
 from odoo.tools import SQL
 
 from ..gateways.types import Outbound, Outcome
@@ -51,12 +53,14 @@ class MemberMessage(models.Model):  # pylint: disable=consider-merging-classes-i
         progress = self.env["ir.cron"]._commit_progress
         progress(remaining=self._count_due())
         for gateway in self.env["member.gateway"].search([("state", "=", "active")]):
-            while claimed := self._claim(gateway):
-                # The claim is committed before anything leaves: whatever happens from
-                # here on, no other run takes these rows. A pause or cancellation shows
-                # in the next claim.
+            # Each step commits. The claim before anything leaves: whatever happens from
+            # there on, no other run takes these rows. A pause or cancellation shows in
+            # the next claim.
+            while claimed := retrying(partial(self._claim, gateway), self.env):
+                results = self._call(gateway, claimed)
+                # A new snapshot: a member may have followed the link during the call.
                 self.env.cr.commit()  # pylint: disable=invalid-commit
-                self._record(gateway, self._call(gateway, claimed))
+                retrying(partial(self._record, gateway, results), self.env)
                 if not progress(len(claimed)):
                     return
         self._start_and_finish_campaigns()
@@ -302,7 +306,12 @@ class MemberMessage(models.Model):  # pylint: disable=consider-merging-classes-i
             SQL(
                 """
                 UPDATE member_message m
-                   SET state = r.state, reason = r.reason,
+                   SET state = CASE WHEN r.state != 'failed'
+                                     -- the link was followed during the call
+                                     AND COALESCE(m.clicked_date, m.redeemed_date)
+                                         IS NOT NULL THEN 'delivered'
+                                    ELSE r.state END,
+                       reason = r.reason,
                        provider_ref = r.ref, provider_code = r.code,
                        provider_message = r.message, write_date = %(now)s,
                        parts = COALESCE(r.parts, m.parts),

@@ -28,8 +28,10 @@ class MemberMessage(models.Model):  # pylint: disable=consider-merging-classes-i
     def _unsubscribe(self):
         """Refuse promotions for the member; repeating changes nothing."""
         self.ensure_one()
+        # A refusal counts for the number, whoever else uses it.
+        profiles = self.env["member.inbound"]._find_profiles(self.address)
         self.env["member.consent"]._refuse(
-            self.profile_id, self.channel, "link", f"/m/{self.token}/stop"
+            self.profile_id | profiles, self.channel, "link", f"/m/{self.token}/stop"
         )
         self.env["member.event"]._record(
             [
@@ -48,7 +50,8 @@ class MemberMessage(models.Model):  # pylint: disable=consider-merging-classes-i
         card = self.card_id
         if not card:
             return "none"
-        if self.redeemed_date or card.points <= 0:
+        # not by the event: a cancelled order gives the coupon back
+        if card.points <= 0:
             return "used"
         if not card.active:
             return "withdrawn"

@@ -30,7 +30,9 @@ class TestAliyunSend(MemberMessagingCommon, HttpCase):
         super().setUpClass()
         cls.simulator = cls.enterClassContext(
             AliyunSimulator(
-                templates={TEMPLATE: "尊敬的${name}，券码${code}，见 shop.cn/m/${path}"},
+                templates={
+                    TEMPLATE: "尊敬的${name}，券码${code}，见 shop.cn/m/${path}"
+                },
                 sleep=lambda seconds: None,
             )
         )

@@ -249,9 +249,7 @@ class TestCallback(MemberMessagingCommon, HttpCase):
         self.assertEqual((callback.state, message.state), ("new", "delivered"))
         callback.date = fields.Datetime.subtract(callback.date, days=2)
         self.run_cron("apply")
-        self.assertRecordValues(
-            callback, [{"state": "unmatched", "error": "unknown"}]
-        )
+        self.assertRecordValues(callback, [{"state": "unmatched", "error": "unknown"}])
 
     def test_account_speaks_of_its_own_messages_only(self):
         message = self.send_campaign()
@@ -276,9 +274,7 @@ class TestCallback(MemberMessagingCommon, HttpCase):
         self.apply(delivered)
         self.apply(failed)
         self.assertRecordValues(message, [{"state": "delivered", "reason": False}])
-        self.assertEqual(
-            set(message.event_ids.mapped("type")), {"delivered", "failed"}
-        )
+        self.assertEqual(set(message.event_ids.mapped("type")), {"delivered", "failed"})
         self.assertTrue(message.card_id.active)
 
     def test_click_before_the_report(self):

@@ -63,9 +63,7 @@ class TestCampaign(MemberMessagingCommon):
         )
         self.assertIn("1 · No phone number", campaign.forecast)
         messages = self.launch(campaign)
-        self.assertEqual(
-            Counter(messages.mapped("state")), {"queued": 2, "skipped": 1}
-        )
+        self.assertEqual(Counter(messages.mapped("state")), {"queued": 2, "skipped": 1})
 
     # ----------------------------------------------------------------- problems
 
@@ -252,9 +250,7 @@ class TestCampaign(MemberMessagingCommon):
         self.assertRecordValues(
             campaign, [{"state": "paused", "pause_reason": "Paused by hand."}]
         )
-        self.assertEqual(
-            Counter(messages.mapped("state")), {"sent": 1, "queued": 2}
-        )
+        self.assertEqual(Counter(messages.mapped("state")), {"sent": 1, "queued": 2})
         self.assertFalse(self.send())
         campaign.with_user(self.manager).action_resume()
         sent += self.send()
@@ -290,9 +286,7 @@ class TestCampaign(MemberMessagingCommon):
         messages = self.launch(campaign)
         sent = self.send_until(campaign.with_user(self.staff).action_cancel)
         self.assertEqual(len(sent), 1)
-        self.assertEqual(
-            Counter(messages.mapped("state")), {"sent": 1, "cancelled": 2}
-        )
+        self.assertEqual(Counter(messages.mapped("state")), {"sent": 1, "cancelled": 2})
         self.assertFalse(self.send())
         self.assertEqual(campaign.state, "cancelled")
         with self.assertRaisesRegex(UserError, "is Cancelled by now"):

@@ -82,9 +82,7 @@ class TestConsent(MemberMessagingCommon):
         self.assertEqual(new.profile_id, profiles)
         self.assertFalse(consents._refuse(profiles, "sms", "reply", "TD"))
         self.assertFalse(consents._refuse(profiles.browse(), "sms", "reply", "TD"))
-        self.assertEqual(
-            others[0].consent_ids.mapped("state"), ["refused", "granted"]
-        )
+        self.assertEqual(others[0].consent_ids.mapped("state"), ["refused", "granted"])
 
     # ------------------------------------------------------------------- dialogs
 

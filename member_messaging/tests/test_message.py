@@ -77,9 +77,7 @@ class TestPlan(MemberMessagingCommon):
     def test_member_of_two_segments_gets_it_once(self):
         profiles = self.make_members(3)
         segments = self.make_segment(profiles[:2]) | self.make_segment(profiles[1:])
-        campaign = self.make_campaign(
-            profiles, segment_ids=[Command.set(segments.ids)]
-        )
+        campaign = self.make_campaign(profiles, segment_ids=[Command.set(segments.ids)])
         self.assertEqual(self.launch(campaign).profile_id, profiles)
 
     def test_planning_again_adds_nothing(self):
@@ -162,7 +160,7 @@ class TestClaim(MemberMessagingCommon):
         )
         self.assertFalse(self.send())
         self.assertEqual(
-            set(zip(messages.mapped("state"), messages.mapped("reason"))),
+            {(message.state, message.reason) for message in messages},
             {("skipped", "expired")},
         )
         self.assertEqual(campaign.state, "done")
@@ -410,9 +408,7 @@ class TestOutcome(MemberMessagingCommon):
         with mute_logger("odoo.addons.member_messaging.gateways.base"):
             sent = self.send(decide)
         self.assertEqual(len(sent), 2)
-        self.assertEqual(
-            Counter(messages.mapped("state")), {"sent": 1, "uncertain": 2}
-        )
+        self.assertEqual(Counter(messages.mapped("state")), {"sent": 1, "uncertain": 2})
         self.assertFalse(self.send())
 
     def test_recording_again_changes_nothing(self):
@@ -518,13 +514,9 @@ class TestText(MemberMessagingCommon):
             }
         )
         body = "{{ tier }} {{ last_product }} {{ points }} {{ brand }} {{ store }}."
-        self.assertEqual(
-            self.get_body(body), f"Gold Tea 120 {self.company.name} ."
-        )
+        self.assertEqual(self.get_body(body), f"Gold Tea 120 {self.company.name} .")
         self.gateway.signature = "茶"
-        self.assertEqual(
-            self.get_body(body, lang="zh_CN"), "【茶】金卡 茶 120 茶 ."
-        )
+        self.assertEqual(self.get_body(body, lang="zh_CN"), "【茶】金卡 茶 120 茶 .")
 
     def test_fallbacks(self):
         self.assertEqual(
@@ -577,9 +569,7 @@ class TestText(MemberMessagingCommon):
                 "path": message.token,
             },
         )
-        self.assertTrue(
-            message.body.startswith(f"{profile.partner_id.name} guest 0 ")
-        )
+        self.assertTrue(message.body.startswith(f"{profile.partner_id.name} guest 0 "))
 
 
 @tagged("post_install", "-at_install")

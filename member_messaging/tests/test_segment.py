@@ -22,8 +22,8 @@ class TestSegment(MemberMessagingCommon):
 
     def get_members(self, segment):
         action = segment.action_view_members()
-        return self.env[action["res_model"]].with_user(self.staff).search(
-            action["domain"]
+        return (
+            self.env[action["res_model"]].with_user(self.staff).search(action["domain"])
         )
 
     def test_only_members_are_counted_and_listed(self):

@@ -75,9 +75,7 @@ class TestTemplate(MemberMessagingCommon):
         self.profile.tier_id = tier
         body = "{{ tier }} {{ coupon_expiry }}"
         self.assertRegex(self.preview(body), r"^Gold \d\d/\d\d/\d{4}$")
-        self.assertRegex(
-            self.preview(body, lang="zh_CN"), r"^金卡 \d{4}/\d\d/\d\d$"
-        )
+        self.assertRegex(self.preview(body, lang="zh_CN"), r"^金卡 \d{4}/\d\d/\d\d$")
 
     def test_length(self):
         template = self.make_own_template("x" * 70)

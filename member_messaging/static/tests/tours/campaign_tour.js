@@ -84,6 +84,10 @@ registry.category("web_tour.tours").add("member_messaging_campaign_staff", {
                 ".o_field_widget[name=forecast]:contains('3 of 4 members will get it.')",
         },
         {
+            content: "See what it costs",
+            trigger: ".o_field_widget[name=forecast]:contains('for 3 SMS each')",
+        },
+        {
             content: "See why somebody will not",
             trigger:
                 ".o_field_widget[name=forecast]:contains('1 · Never agreed to promotions')",

@@ -1,0 +1,235 @@
+from odoo import Command, fields
+from odoo.exceptions import AccessError, UserError
+from odoo.modules.neutralize import get_neutralization_queries
+from odoo.tests import tagged
+
+from ..gateways.types import InboundMessage
+from .common import MemberMessagingCommon
+
+SECRETS = ("api_key", "api_secret", "endpoint", "callback_secret")
+#: Model → what staff and managers may do: read, write, create, unlink.
+RIGHTS = {
+    "member.attribution": ("r", "r"),
+    "member.callback": ("", "r"),
+    "member.campaign": ("rwcu", "rwcu"),
+    "member.campaign.variant": ("rwcu", "rwcu"),
+    "member.consent": ("r", "r"),
+    "member.consent.record": ("rwc", "rwc"),
+    "member.event": ("r", "r"),
+    "member.gateway": ("r", "rw"),
+    "member.inbound": ("rw", "rw"),
+    "member.message": ("r", "r"),
+    "member.message.report": ("r", "r"),
+    "member.order": ("r", "r"),
+    "member.profile": ("rwc", "rwcu"),
+    "member.profile.enrol": ("rwc", "rwc"),
+    "member.rfm.scale": ("r", "r"),
+    "member.segment": ("rwcu", "rwcu"),
+    "member.template": ("rwcu", "rwcu"),
+    "member.template.registration": ("rwcu", "rwcu"),
+    "member.tier": ("r", "rwcu"),
+}
+OPERATIONS = {"r": "read", "w": "write", "c": "create", "u": "unlink"}
+
+
+@tagged("post_install", "-at_install")
+class TestSecurity(MemberMessagingCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.models = [
+            model for name, model in cls.env.items() if name.startswith("member.")
+        ]
+
+    # -------------------------------------------------------------------- models
+
+    def get_rights(self, model, user):
+        """:returns: letters of the operations a user may do"""
+        return "".join(
+            letter
+            for letter, operation in OPERATIONS.items()
+            if model.with_user(user).has_access(operation)
+        )
+
+    def test_rights(self):
+        self.assertEqual(
+            {
+                model._name: tuple(
+                    self.get_rights(model, user) for user in (self.staff, self.manager)
+                )
+                for model in self.models
+            },
+            RIGHTS,
+        )
+
+    def test_nobody_else_has_rights(self):
+        clerk = self.make_user("clerk", "base.group_user")
+        for user in (clerk, self.salesperson, self.env.ref("base.public_user")):
+            with self.subTest(user=user.login):
+                allowed = [
+                    model._name for model in self.models if self.get_rights(model, user)
+                ]
+                self.assertEqual(allowed, [])
+
+    def test_models_are_described(self):
+        for model in self.models:
+            self.assertNotEqual(model._description, model._name)
+
+    # ------------------------------------------------------------------- secrets
+
+    def test_secrets_of_an_account(self):
+        self.gateway.write(
+            {"api_key": "LTAI", "api_secret": "hush", "endpoint": "x.cn"}
+        )
+        self.env.ref("base.group_allow_export").user_ids += self.staff | self.manager
+        for user in (self.staff, self.manager):
+            gateway = self.gateway.with_user(user)
+            self.assertEqual(gateway.name, "Test Account")
+            self.assertFalse(
+                {*SECRETS, "report_url"} & set(gateway.fields_get()), user.login
+            )
+            self.assertFalse(
+                {*SECRETS, "report_url"} & set(gateway.read()[0]), user.login
+            )
+            for name in SECRETS:
+                with self.subTest(user=user.login, field=name):
+                    for attempt in (
+                        lambda gateway, name: gateway.read([name]),
+                        lambda gateway, name: gateway.export_data([name]),
+                        lambda gateway, name: gateway.search([(name, "=like", "h%")]),
+                        lambda gateway, name: gateway.search([], order=name),
+                        lambda gateway, name: gateway.formatted_read_group([], [name]),
+                        lambda gateway, name: gateway.write({name: "mine"}),
+                        lambda gateway, name: gateway.env["member.campaign"].search(
+                            [(f"gateway_id.{name}", "=like", "h%")]
+                        ),
+                    ):
+                        with self.assertRaises(AccessError):
+                            attempt(gateway, name)
+            with self.assertRaises(AccessError):
+                gateway.read(["report_url"])
+        administrator = self.make_user("administrator", "base.group_system")
+        self.assertEqual(
+            self.gateway.with_user(administrator).read(["api_secret"])[0]["api_secret"],
+            "hush",
+        )
+
+    def test_staff_send_without_seeing_secrets(self):
+        gateway = self.make_aliyun_gateway().with_user(self.staff)
+        self.assertEqual(gateway._get_adapter().config.api_secret, "secret")
+        self.assertNotIn("secret", repr(gateway._get_adapter().config))
+
+    def test_secret_part_of_the_link(self):
+        [message] = self.make_sent(self.make_members(1))
+        token = message.token
+        for user in (self.staff, self.manager):
+            seen = message.with_user(user)
+            self.assertIn(token, seen.body, "what the member reads, staff may read")
+            self.assertNotIn("token", seen.fields_get())
+            with self.assertRaises(AccessError):
+                seen.read(["token"])
+            with self.assertRaises(AccessError):
+                seen.search([("token", "=", token)])
+
+    def test_copy_of_an_account_is_empty(self):
+        self.gateway.write({"api_key": "LTAI", "api_secret": "hush"})
+        copy = self.gateway.copy()
+        self.assertRecordValues(copy, [{"api_key": False, "api_secret": False}])
+        self.assertGreaterEqual(len(copy.callback_secret), 32)
+        self.assertNotEqual(copy.callback_secret, self.gateway.callback_secret)
+
+    def test_copy_of_a_database_reaches_nobody(self):
+        gateway = self.make_aliyun_gateway()
+        secret = gateway.callback_secret
+        self.launch(self.make_campaign(self.make_members(1), gateway_id=gateway.id))
+        self.env.flush_all()
+        for query in get_neutralization_queries(["member_messaging"]):
+            self.env.cr.execute(query)
+        self.env.invalidate_all()
+        self.assertRecordValues(
+            gateway, [{"state": "paused", "api_key": False, "api_secret": False}]
+        )
+        self.assertNotEqual(gateway.callback_secret, secret)
+        self.assertFalse(self.send(provider="aliyun"))
+        self.assertEqual(self.gateway.state, "active", "the sandbox goes on playing")
+
+    # -------------------------------------------------------------------- launch
+
+    def test_staff_cannot_launch_past_the_button(self):
+        campaign = self.make_campaign(self.make_members(1))
+        for state in ("scheduled", "sending"):
+            with (
+                self.subTest(state=state),
+                self.assertRaisesRegex(UserError, "Only a messaging manager"),
+            ):
+                campaign.with_user(self.staff).write({"state": state})
+            with (
+                self.subTest(state=state, create=True),
+                self.assertRaisesRegex(UserError, "Only a messaging manager"),
+            ):
+                self.make_campaign(campaign.browse(), state=state)
+        self.assertEqual(campaign.state, "draft")
+
+    # ------------------------------------------------------------------ companies
+
+    def test_companies_see_their_own(self):
+        company = {"company_id": self.company.id}
+        profile = self.make_members(1, **company)
+        self.env["member.tier"].create({"name": "Ours", **company})
+        self.template.write(company)
+        self.template.registration_ids = [
+            Command.create({"gateway_id": self.gateway.id, "code": "SMS_1"})
+        ]
+        [message] = self.make_sent(profile)
+        order = self.make_sale(profile.partner_id)
+        status = order._try_apply_code(message.card_id.code)
+        order._apply_program_reward(status[message.card_id], message.card_id)
+        order.action_confirm()
+        self.env["member.inbound"]._receive(
+            self.gateway,
+            [InboundMessage(address=message.address, text="Hi", event_ref="1")],
+        )
+        self.env["member.callback"].create({"gateway_id": self.gateway.id})
+        self.env.flush_all()
+        _company, stranger = self.make_other_company()
+        domains = {
+            "member.attribution": [("message_id", "=", message.id)],
+            "member.callback": [("gateway_id", "=", self.gateway.id)],
+            "member.campaign": [("id", "=", message.campaign_id.id)],
+            "member.campaign.variant": [("id", "=", message.variant_id.id)],
+            "member.consent": [("profile_id", "=", profile.id)],
+            "member.event": [("message_id", "=", message.id)],
+            "member.gateway": [("id", "=", self.gateway.id)],
+            "member.inbound": [("message_id", "=", message.id)],
+            "member.message": [("id", "=", message.id)],
+            "member.message.report": [("message_id", "=", message.id)],
+            "member.order": [("partner_id", "=", profile.partner_id.id)],
+            "member.profile": [("id", "=", profile.id)],
+            "member.segment": [("id", "=", message.campaign_id.segment_ids.id)],
+            "member.template": [("id", "=", self.template.id)],
+            "member.template.registration": [("template_id", "=", self.template.id)],
+            "member.tier": [("name", "=", "Ours")],
+        }
+        shared = {"member.rfm.scale"}
+        self.assertEqual(
+            domains.keys() | shared,
+            {model._name for model in self.models if not model._transient},
+        )
+        for name, domain in domains.items():
+            with self.subTest(model=name):
+                model = self.env[name]
+                self.assertTrue(model.with_user(self.manager).search(domain))
+                self.assertFalse(model.with_user(stranger).search(domain))
+                self.assertFalse(
+                    model.with_user(stranger)._read_group(domain, [], ["__count"])[0][0]
+                )
+
+    def test_shared_members_and_templates(self):
+        """What has no company is everybody's."""
+        _company, stranger = self.make_other_company()
+        profile = self.make_members(1)
+        self.assertEqual(
+            profile.with_user(stranger).joined_date,
+            fields.Date.context_today(profile.with_user(self.staff)),
+        )
+        self.assertEqual(self.template.with_user(stranger).name, "Text")
