@@ -306,12 +306,11 @@ class MemberMessage(models.Model):  # pylint: disable=consider-merging-classes-i
             SQL(
                 """
                 UPDATE member_message m
-                   SET state = CASE WHEN r.state != 'failed'
-                                     -- the link was followed during the call
-                                     AND COALESCE(m.clicked_date, m.redeemed_date)
-                                         IS NOT NULL THEN 'delivered'
-                                    ELSE r.state END,
-                       reason = r.reason,
+                   -- a link that was followed during the call has arrived
+                   SET state = CASE WHEN r.state = 'failed' OR m.clicked_date IS NULL
+                                    THEN r.state ELSE 'delivered' END,
+                       reason = CASE WHEN r.state = 'failed' OR m.clicked_date IS NULL
+                                     THEN r.reason END,
                        provider_ref = r.ref, provider_code = r.code,
                        provider_message = r.message, write_date = %(now)s,
                        parts = COALESCE(r.parts, m.parts),
