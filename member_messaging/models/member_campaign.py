@@ -289,6 +289,7 @@ class MemberCampaign(models.Model):
         return [
             *self._find_audience_problems(),
             *self._find_text_problems(),
+            *self._find_offer_problems(),
             *self._find_gateway_problems(),
             *self._find_time_problems(),
         ]
@@ -380,6 +381,23 @@ class MemberCampaign(models.Model):
             ]
         return problems
 
+    def _find_offer_problems(self):
+        program = self.program_id
+        problems = []
+        if program.date_to and program.date_to < fields.Date.context_today(self):
+            problems.append(
+                self.env._("The coupon programme “%s” has ended.", program.name)
+            )
+        if program and program.trigger != "with_code":
+            problems.append(
+                self.env._(
+                    "The coupon programme “%s” gives its reward to everybody, without "
+                    "a code. Let it be used with a code.",
+                    program.name,
+                )
+            )
+        return problems
+
     def _find_time_problems(self):
         now = fields.Datetime.now()
         problems = []
@@ -395,10 +413,6 @@ class MemberCampaign(models.Model):
             )
         if self.not_after_date and self.not_after_date <= now:
             problems.append(self.env._("“Not after” has passed already."))
-        if self.program_id.date_to and self.program_id.date_to < now.date():
-            problems.append(
-                self.env._("The coupon programme “%s” has ended.", self.program_id.name)
-            )
         return problems
 
     # ------------------------------------------------------------------ actions
@@ -508,7 +522,8 @@ class MemberCampaign(models.Model):
         :rtype: datetime.date
         """
         self.ensure_one()
-        expiry = fields.Date.context_today(self) + timedelta(days=self.coupon_days)
+        shop = self.with_context(tz=self.company_id.partner_id.tz or self.env.user.tz)
+        expiry = fields.Date.context_today(shop) + timedelta(days=self.coupon_days)
         return min(expiry, self.program_id.date_to or expiry)
 
     def _pause_for_template(self, reason):

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 from odoo import fields
 from odoo.tests import TransactionCase, tagged
-from odoo.tools import float_compare
+from odoo.tools import float_compare, float_round
 
 from ..demo import cdnow
 
@@ -115,7 +115,10 @@ class TestCdnow(TransactionCase):
         self.assert_equal(
             "mean order",
             {c: profile.average_order for c, profile in self.profiles.items()},
-            {c: round(f["monetary_value"], 2) for c, f in self.purchases.items()},
+            {
+                customer: float_round(figures["monetary_value"], 2)
+                for customer, figures in self.purchases.items()
+            },
         )
         revenue = {c: profile.revenue for c, profile in self.profiles.items()}
         for figures in (self.purchases, self.days):
