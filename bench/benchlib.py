@@ -23,8 +23,8 @@ from odoo.modules.registry import Registry
 from odoo.tools import config
 
 # Made by scripts/bench: the addon beside stock SMS Marketing, and the latter alone.
-DATABASE = "member_messaging_bench"
-STOCK_DATABASE = "member_messaging_bench_stock"
+DATABASE = os.environ.get("BENCH_DB") or "member_messaging_bench"
+STOCK_DATABASE = f"{DATABASE}_stock"
 
 LOG = pathlib.Path(__file__).parents[1] / ".local" / "log" / "bench.log"
 
@@ -74,7 +74,7 @@ class Bench:
         measure.sql = sql_db.sql_counter - sql
         measure.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         self.measures.append(measure)
-        self._print(
+        self.say(
             f"{label:<40}{count:>10,}{measure.seconds:>10.2f} s{measure.rate:>12,.0f}/s"
             f"{measure.cpu:>9.2f} s CPU{measure.sql:>9,} SQL{measure.peak_mb:>8,.0f} MB"
         )
@@ -82,11 +82,12 @@ class Bench:
     def report(self, size, **figures):
         """The figures that performance goals name, one a line, then as JSON."""
         for key, value in figures.items():
-            self._print(f"{key:<40}{value:>10,.2f}")
+            self.say(f"{key:<40}{value:>10,.2f}")
         rounded = {key: round(value, 3) for key, value in figures.items()}
         print(json.dumps({"bench": self.name, "size": size, **rounded}))
 
-    def _print(self, line):
+    def say(self, line):
+        """Print a line of the table."""
         if not self.quiet:
             print(line, flush=True)
 

@@ -54,7 +54,6 @@ class MemberCampaign(models.Model):
     variant_ids = fields.One2many("member.campaign.variant", "campaign_id", copy=True)
     template_id = fields.Many2one(
         "member.template",
-        string="Message",
         compute="_compute_template_id",
         inverse="_inverse_template_id",
         domain="[('channel', '=', channel), ('category', '=', category)]",
@@ -311,7 +310,7 @@ class MemberCampaign(models.Model):
 
     def _find_text_problems(self):
         if not self.variant_ids:
-            return [self.env._("Choose a message.")]
+            return [self.env._("Choose a template.")]
         problems = []
         for template in self.variant_ids.template_id:
             if template.uses_coupon and not self.program_id:

@@ -15,7 +15,7 @@ class MemberGateway(models.Model):
     _description = "Message Gateway"
     _order = "priority, id"
 
-    name = fields.Char(required=True)
+    name = fields.Char(required=True, translate=True)
     active = fields.Boolean(default=True)
     company_id = fields.Many2one(
         "res.company", required=True, default=lambda self: self.env.company

@@ -79,7 +79,7 @@ class TestCampaign(MemberMessagingCommon):
     def test_no_message(self):
         campaign = self.make_campaign(self.profiles)
         campaign.template_id = False
-        self.assertProblem(campaign, "Choose a message.")
+        self.assertProblem(campaign, "Choose a template.")
 
     def test_no_gateway(self):
         self.gateway.active = False

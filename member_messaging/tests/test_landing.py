@@ -53,7 +53,16 @@ class TestLanding(MemberMessagingCommon, HttpCase):
         followed = self.visit()
         self.assertIn(self.card.code, followed.text)
         self.assertEqual(len(self.get_clicks()), 2)
-        self.assertEqual(self.message.clicked_date, self.get_clicks()[-1].date)
+
+    def test_first_click_is_the_date(self):
+        self.visit()
+        before = fields.Datetime.subtract(self.message.clicked_date, hours=1)
+        self.env.cr.execute(
+            "UPDATE member_message SET clicked_date = %s WHERE id = %s",
+            (before, self.message.id),
+        )
+        self.visit()
+        self.assertEqual(self.message.clicked_date, before)
 
     def test_machines_are_stored_and_not_counted(self):
         for headers, method in (

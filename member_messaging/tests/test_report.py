@@ -12,7 +12,7 @@ class TestReport(MemberMessagingCommon):
     campaign     sent delivered clicked redeemed revenue cost
     ============ ==== ========= ======= ======== ======= ====
     large (A, B) 4    2         1       1        90      0.20
-    small        1    1         1       0        0       0.05
+    small        1    1         1       0        0       0.15
     ============ ==== ========= ======= ======== ======= ====
     """
 
@@ -51,7 +51,7 @@ class TestReport(MemberMessagingCommon):
         self.update(self.messages, variant_id=variant_a.id)
         self.update(self.messages[3], variant_id=variant_b.id)
         self.update(self.messages, sent_date="2026-05-01 02:30:00")
-        self.update(self.lone, sent_date="2026-05-01 03:10:00")
+        self.update(self.lone, sent_date="2026-05-01 03:10:00", cost=0.15)
         self.record("delivered", self.messages[:2] | self.lone)
         self.record("clicked", self.messages[0] | self.lone)
         order = self.make_sale(self.messages[0].partner_id)
@@ -159,10 +159,10 @@ class TestReport(MemberMessagingCommon):
         )
         self.assertEqual(
             [round(value, 2) for value in figures["Small",]],
-            [1, 0, 1, 1, 1, 0, 0, 0, 0.05, -0.05],
+            [1, 0, 1, 1, 1, 0, 0, 0, 0.15, -0.15],
         )
         [roi] = self.read([], "roi_rate:avg")[()]
-        self.assertAlmostEqual(roi, 100 * (90 - 0.25) / 0.25)
+        self.assertAlmostEqual(roi, 100 * (90 - 0.35) / 0.35)
 
     # -------------------------------------------------------------------- groups
 
