@@ -11,8 +11,10 @@ from odoo.addons.member_messaging.demo import cdnow, job, recap, shop
 NOTED = "member_messaging.demo_steps"
 
 
-def set_up_company(env, name, currency):
-    """A Chinese company: country, money, time zone of its calendar and of admin."""
+def set_up(env, name, currency, lang):
+    """A Chinese company, in its time zone, and the people who work there."""
+    for code in ("en_US", "zh_CN"):
+        env["res.lang"]._activate_lang(code)
     env.ref(f"base.{currency}").active = True
     env.company.write(
         {
@@ -23,16 +25,16 @@ def set_up_company(env, name, currency):
     )
     env.company.resource_calendar_id.tz = "Asia/Shanghai"
     env.ref("base.user_admin").write({"lang": "en_US", "tz": "Asia/Shanghai"})
-    job.create_people(env)
+    job.create_people(env, lang)
 
 
 def load_shop(env):
-    set_up_company(env, "云朵茶舍", "CNY")
+    set_up(env, "云朵茶舍", "CNY", "zh_CN")
     shop.load(env)
 
 
 def load_cdnow(env):
-    set_up_company(env, "CDNOW", "USD")
+    set_up(env, "CDNOW", "USD", "en_US")
     # what a CD shop's best customers spend in a year
     for tier, revenue in (("silver", 100), ("gold", 300), ("vip", 800)):
         env.ref(f"member_messaging.member_tier_{tier}").min_revenue = revenue
@@ -60,14 +62,15 @@ campaign = env["member.campaign"].browse(int(once(env, job.launch, brief)))
 once(env, job.send, campaign)
 once(env, job.answer, campaign)
 
-print(recap.describe_campaigns(env))
-print(
-    "\nDelivered of sent; clicked and redeemed of delivered; ROI: revenue less cost of"
-)
-print("the messages, of that cost.\n")
-print(recap.describe_unreached(campaign), end="\n\n")
-print(recap.describe_members(env, "tier_id"), end="\n\n")
-print(recap.describe_members(env, "rfm_segment"))
+tables = [
+    recap.describe_campaigns(env),
+    "Delivered of sent, clicked and redeemed of delivered. ROI: revenue less cost of\n"
+    "the messages, of that cost; goods and discounts are not counted as cost.",
+    recap.describe_unreached(campaign),
+    recap.describe_members(env, "tier_id"),
+    recap.describe_members(env, "rfm_segment"),
+]
 if load is load_cdnow:
     free = env["member.order"].search_count([("amount", "=", 0)])
-    print(f"\n{free} purchases of 0 dollars are orders and add nothing to the revenue.")
+    tables.append(f"{free} orders of 0 dollars count as orders, with no revenue.")
+print("\n\n".join(tables))

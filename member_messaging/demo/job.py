@@ -78,7 +78,7 @@ WIN_BACK_CDNOW = Brief(
 )
 
 
-def create_people(env):
+def create_people(env, lang):
     """Create a user for each role, with the login as the password."""
     env["res.users"].with_context(no_reset_password=True).create(
         [
@@ -86,6 +86,7 @@ def create_people(env):
                 "name": name,
                 "login": login,
                 "password": login,
+                "lang": lang,
                 "tz": "Asia/Shanghai",
                 "group_ids": [Command.link(env.ref(group).id) for group in groups],
             }

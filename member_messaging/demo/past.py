@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from odoo import fields
 from odoo.tools import format_date
 
 OF_CAMPAIGN = (
@@ -28,10 +29,15 @@ def move_back(campaign, launched, moment):
     """Move what has happened to a campaign so far from ``launched`` to ``moment``."""
     env = campaign.env
     env.flush_all()
+    # coupons count days in the time zone of whoever sent them
+    began, begins = (
+        fields.Datetime.context_timestamp(campaign, time).date()
+        for time in (launched, moment)
+    )
     params = {
         "campaign": campaign.id,
         "span": launched - moment,
-        "days": (launched.date() - moment.date()).days,
+        "days": (began - begins).days,
     }
     for table, (columns, condition) in DATES.items():
         moves = ", ".join(f"{name} = {name} - %(span)s" for name in columns.split())

@@ -79,11 +79,15 @@ TEMPLATES = {
         "{{ coupon_code }}享{{ coupon_value }}，详情{{ link }}",
     ),
 }
-QUESTIONS = (
-    "请问优惠券可以转送给朋友吗？",
-    "南京路店周日几点关门？",
+#: What members write back, campaign by campaign.
+REPLIES = (
     "收到，谢谢！",
+    "南京路店周日几点关门？",
+    "请问优惠券可以转送给朋友吗？",
+    "券码需要打印出来吗？",
+    "茶具可以换货吗？买的时候杯子有裂痕",
     "礼盒可以寄到杭州吗？运费多少？",
+    "谢谢，周末一定来！",
 )
 
 
@@ -190,6 +194,7 @@ class Shop:
         self.segments = self._create_segments()
         self.moment = self.now - timedelta(days=DAYS + 1)
         self.launched = None
+        self.replies = iter(REPLIES)
         self.members = self._imagine_members()
         self.visits = self._imagine_visits()
 
@@ -515,7 +520,7 @@ class Shop:
         campaign = self._launch(plan)
         messages = self._send()
         clicked = self._click(messages, plan.click_rate)
-        self._ask(messages)
+        self._reply(messages)
         campaign.write({"state": "done", "done_date": fields.Datetime.now()})
         move_back(campaign, self.launched, self.moment)
         self._redeem(messages, clicked, self.programs[plan.program].reward_ids)
@@ -531,7 +536,9 @@ class Shop:
             """,
             (campaign.id,),
         )
-        self._click(self._send(), plan.click_rate)
+        messages = self._send()
+        self._click(messages, plan.click_rate)
+        self._reply(messages)
         move_back(campaign, self.launched, self.moment)
 
     def _launch(self, plan):
@@ -579,14 +586,14 @@ class Shop:
         self.env["member.event"]._record(facts)
         return clicked
 
-    def _ask(self, messages):
-        """Somebody answers with a question; it stays open when it is a recent one."""
+    def _reply(self, messages):
+        """Somebody writes back; what came lately is still to be answered."""
         message = self.chance.choice(messages)
         reply = InboundMessage(
             address=message.address,
-            text=self.chance.choice(QUESTIONS),
+            text=next(self.replies),
             event_ref=f"demo-{message.id}",
-            date=message.sent_date + timedelta(minutes=self.chance.randint(5, 90)),
+            date=message.sent_date + timedelta(minutes=self.chance.randint(5, 50)),
         )
         inbound = self.env["member.inbound"]
         inbound._receive(self.gateway, [reply])

@@ -105,23 +105,22 @@ class LoyaltyCard(models.Model):
 
     def _explain_unusable(self):
         self.ensure_one()
-        _ = self.env._
         if not self.active:
-            return _("Coupon %s has been withdrawn.", self.code)
+            return self.env._("Coupon %s has been withdrawn.", self.code)
         required = min(self.program_id.reward_ids.mapped("required_points"), default=1)
         if self.points < required:
             if spent := self.history_ids.filtered("used")[:1]:
-                return _(
+                return self.env._(
                     "Coupon %(code)s has already been used: %(date)s.",
                     code=self.code,
                     date=format_datetime(
                         self.env, spent.create_date, dt_format="short"
                     ),
                 )
-            return _("Coupon %s has already been used.", self.code)
+            return self.env._("Coupon %s has already been used.", self.code)
         expiry = self.expiration_date
         if expiry and expiry < fields.Date.context_today(self):
-            return _(
+            return self.env._(
                 "Coupon %(code)s expired on %(date)s.",
                 code=self.code,
                 date=format_date(self.env, expiry),
@@ -130,12 +129,13 @@ class LoyaltyCard(models.Model):
 
     def _explain_foreign(self, partner):
         self.ensure_one()
-        _ = self.env._
         if self.partner_id in (partner, partner.browse()):
             return False
         if partner:
-            return _("Coupon %s belongs to another member.", self.code)
-        return _("Coupon %s is personal: choose the customer first.", self.code)
+            return self.env._("Coupon %s belongs to another member.", self.code)
+        return self.env._(
+            "Coupon %s is personal: choose the customer first.", self.code
+        )
 
     @api.model
     def get_member_coupon_owner(self, code):

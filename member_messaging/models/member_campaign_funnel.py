@@ -5,8 +5,7 @@ from odoo.tools import format_amount
 from ..tools import sms
 
 
-# One file per stage: the stages stay apart.
-class MemberCampaign(models.Model):  # pylint: disable=consider-merging-classes-inherited
+class MemberCampaign(models.Model):
     """The figures of a campaign on its form and card."""
 
     _inherit = "member.campaign"

@@ -39,8 +39,7 @@ POSTPONED = {
 }
 
 
-# One file per stage: the stages stay apart.
-class MemberMessage(models.Model):  # pylint: disable=consider-merging-classes-inherited
+class MemberMessage(models.Model):
     """Sending: claim, commit, call, record, commit. Never in a request."""
 
     _inherit = "member.message"

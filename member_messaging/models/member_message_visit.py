@@ -1,8 +1,7 @@
 from odoo import api, fields, models
 
 
-# One file per stage: the stages stay apart.
-class MemberMessage(models.Model):  # pylint: disable=consider-merging-classes-inherited
+class MemberMessage(models.Model):
     """What the person behind a short link does."""
 
     _inherit = "member.message"

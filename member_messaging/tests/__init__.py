@@ -4,6 +4,7 @@ from . import (
     test_campaign,
     test_cdnow,
     test_consent,
+    test_demo,
     test_landing,
     test_layering,
     test_message,

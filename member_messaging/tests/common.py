@@ -334,11 +334,10 @@ class MemberMessagingCommon(TransactionCase):
         return self.get_messages(campaign, state="sent")
 
     def move_due(self, messages):
-        """Let postponed messages be due now."""
+        """Let postponed messages be due."""
         self.env.cr.execute(
-            "UPDATE member_message SET due_date = now() AT TIME ZONE 'UTC' "
-            "WHERE id IN %s",
-            (tuple(messages.ids),),
+            "UPDATE member_message SET due_date = %s WHERE id IN %s",
+            (fields.Datetime.now(), tuple(messages.ids)),
         )
         messages.invalidate_recordset()
 

@@ -128,6 +128,13 @@ class TestCampaign(MemberMessagingCommon):
             self.make_campaign(self.profiles), "programme “Ten percent” has ended"
         )
 
+    def test_programme_without_codes(self):
+        self.program.trigger = "auto"
+        self.assertProblem(
+            self.make_campaign(self.profiles),
+            "programme “Ten percent” gives its reward to everybody",
+        )
+
     def test_times_that_have_passed(self):
         now = fields.Datetime.now()
         past = fields.Datetime.subtract(now, hours=1)

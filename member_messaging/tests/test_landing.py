@@ -26,8 +26,11 @@ class TestLanding(MemberMessagingCommon, HttpCase):
         self.card = self.message.card_id
         self.path = f"/m/{self.message.token}"
 
-    def visit(self, path="", headers=PERSON, **values):
-        response = self.url_open(f"{self.path}{path}", headers=headers, **values)
+    def visit(self, path="", headers=None, **values):
+        """Follow the link, by default as a person."""
+        response = self.url_open(
+            f"{self.path}{path}", headers=headers or PERSON, **values
+        )
         self.env.invalidate_all()
         return response
 

@@ -3,8 +3,7 @@ from contextlib import suppress
 from unittest.mock import patch
 
 from odoo import Command, fields
-from odoo.tests import tagged
-from odoo.tests.test_cursor import TestCursor
+from odoo.tests import freeze_time, tagged, test_cursor
 from odoo.tools import mute_logger
 
 from ..gateways.types import Outcome, SendResult
@@ -201,7 +200,7 @@ class TestClaim(MemberMessagingCommon):
 
         def decide(_outbound):
             # of a dead process, what it has committed is left
-            TestCursor._cursors_stack[-1].rollback()
+            test_cursor.TestCursor._cursors_stack[-1].rollback()
             raise Killed
 
         with suppress(Killed):
@@ -424,6 +423,30 @@ class TestOutcome(MemberMessagingCommon):
         self.assertEqual(self.get_row_versions(message), versions)
         self.assertEqual(message.provider_ref, "biz-1")
 
+    def test_link_followed_during_the_call(self):
+        """Who has followed the link has got the message, whatever the answer says."""
+        for outcome, state in (
+            (Outcome.OK, "delivered"),
+            (Outcome.AMBIGUOUS, "delivered"),
+            (Outcome.BADNUM, "failed"),
+        ):
+            with self.subTest(outcome=outcome):
+                message = self.launch(self.make_campaign(self.profiles[0]))
+                during = []
+
+                def decide(outbound, message=message, outcome=outcome, during=during):
+                    message.invalidate_recordset()
+                    message._record_visit(is_machine=False)
+                    during.append(message.state)
+                    return SendResult(outbound.key, outcome, "biz-1")
+
+                self.send(decide)
+                self.assertEqual(during, ["claimed"], "the sender's row")
+                self.assertRecordValues(
+                    message, [{"state": state, "provider_ref": "biz-1"}]
+                )
+                self.assertTrue(message.clicked_date)
+
     def test_cost(self):
         self.assertRecordValues(
             self.send_one(Outcome.OK, parts=2), [{"parts": 2, "cost": 0.1}]
@@ -490,6 +513,14 @@ class TestText(MemberMessagingCommon):
         self.program.date_to = end
         [message] = self.make_sent(self.profiles[0])
         self.assertEqual(message.card_id.expiration_date, end)
+
+    def test_coupon_is_counted_from_the_day_in_the_shop(self):
+        self.company.partner_id.tz = "Asia/Shanghai"
+        with freeze_time("2026-05-01 20:00:00"):
+            [message] = self.make_sent(self.profiles[0], coupon_days=7)
+        self.assertEqual(
+            message.card_id.expiration_date, fields.Date.to_date("2026-05-09")
+        )
 
     def test_code_that_exists_already(self):
         [taken] = self.make_sent(self.profiles[0]).card_id.mapped("code")

@@ -85,7 +85,7 @@ class TestReport(MemberMessagingCommon):
     def get_domain(self):
         return [("campaign_id", "in", (self.large | self.small).ids)]
 
-    def read(self, groupby, *measures, domain=None):
+    def get_figures(self, groupby, *measures, domain=None):
         """:returns: group → figures, as a graph asks for them"""
         groups = self.reports.formatted_read_group(
             domain or self.get_domain(), groupby, measures
@@ -132,7 +132,7 @@ class TestReport(MemberMessagingCommon):
         # nothing was delivered, so there is no rate of it
         self.assertFalse(large["B"][1])
         self.assertEqual(
-            self.read([], *measures)[()],
+            self.get_figures([], *measures)[()],
             tuple(total[0][measure] for measure in measures),
         )
 
@@ -152,7 +152,7 @@ class TestReport(MemberMessagingCommon):
                 "profit",
             )
         ]
-        figures = self.read(["campaign_id"], *measures)
+        figures = self.get_figures(["campaign_id"], *measures)
         self.assertEqual(
             [round(value, 2) for value in figures["Large",]],
             [5, 1, 4, 2, 1, 1, 90, 10, 0.2, 89.8],
@@ -161,7 +161,7 @@ class TestReport(MemberMessagingCommon):
             [round(value, 2) for value in figures["Small",]],
             [1, 0, 1, 1, 1, 0, 0, 0, 0.15, -0.15],
         )
-        [roi] = self.read([], "roi_rate:avg")[()]
+        [roi] = self.get_figures([], "roi_rate:avg")[()]
         self.assertAlmostEqual(roi, 100 * (90 - 0.35) / 0.35)
 
     # -------------------------------------------------------------------- groups
@@ -169,20 +169,22 @@ class TestReport(MemberMessagingCommon):
     def test_groups(self):
         sent = "sent_count:sum"
         self.assertEqual(
-            self.read(["tier_id"], sent), {("Gold",): (2,), ("Basic",): (3,)}
+            self.get_figures(["tier_id"], sent), {("Gold",): (2,), ("Basic",): (3,)}
         )
-        self.assertEqual(self.read(["channel"], sent), {("sms",): (5,)})
-        self.assertEqual(self.read(["gateway_id"], sent), {("Test Account",): (5,)})
+        self.assertEqual(self.get_figures(["channel"], sent), {("sms",): (5,)})
+        self.assertEqual(
+            self.get_figures(["gateway_id"], sent), {("Test Account",): (5,)}
+        )
         # staff work in Shanghai, eight hours ahead
         self.assertEqual(
-            self.read(["sent_hour"], sent),
+            self.get_figures(["sent_hour"], sent),
             {("10:00",): (4,), ("11:00",): (1,), (False,): (0,)},
         )
         self.assertEqual(
-            self.read(["reason"], "skipped_count:sum"),
+            self.get_figures(["reason"], "skipped_count:sum"),
             {("no_address",): (1,), (False,): (0,)},
         )
-        self.assertEqual(self.read(["category"], sent), {("promotion",): (5,)})
+        self.assertEqual(self.get_figures(["category"], sent), {("promotion",): (5,)})
 
     def test_drill_down(self):
         [group] = [
@@ -256,5 +258,5 @@ class TestReport(MemberMessagingCommon):
             campaign, [{"planned_count": 0, "progress_rate": 0, "revenue": 0}]
         )
         domain = [("campaign_id", "=", campaign.id)]
-        [(rate,)] = self.read([], "delivery_rate:avg", domain=domain).values()
+        [(rate,)] = self.get_figures([], "delivery_rate:avg", domain=domain).values()
         self.assertFalse(rate)
