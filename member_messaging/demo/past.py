@@ -30,14 +30,14 @@ def move_back(campaign, launched, moment):
     env = campaign.env
     env.flush_all()
     # coupons count days in the time zone of whoever sent them
-    began, begins = (
+    real_day, past_day = (
         fields.Datetime.context_timestamp(campaign, time).date()
         for time in (launched, moment)
     )
     params = {
         "campaign": campaign.id,
         "span": launched - moment,
-        "days": (began - begins).days,
+        "days": (real_day - past_day).days,
     }
     for table, (columns, condition) in DATES.items():
         moves = ", ".join(f"{name} = {name} - %(span)s" for name in columns.split())

@@ -210,6 +210,9 @@ class MemberProfile(models.Model):
                 SQL("CREATE TEMP TABLE member_profile_fact ON COMMIT DROP AS %s", facts)
             )
             facts = SQL("member_profile_fact")
+            # PostgreSQL knows nothing of a new table, and little of members who were
+            # enrolled in bulk a moment ago: it would join them row by row.
+            self.env.cr.execute(SQL("ANALYZE member_profile_fact, member_profile"))
             # sudo: the scale belongs to the refresh; staff may only read it
             self.env["member.rfm.scale"].sudo()._rebuild(facts, now)
             self.env.flush_all()
@@ -218,7 +221,7 @@ class MemberProfile(models.Model):
         self.env.invalidate_all(flush=False)
 
     def _get_fact_sql(self, partner_ids, windows, now):
-        """:returns: SELECT of one row per member: ``id``, ``partner_id``,
+        """:returns: SELECT of one row per member: ``id``, what the tier depends on,
         first and last order, count, revenue, and per tier window of d days the
         columns ``revenue_d`` and ``orders_d``
         """
@@ -238,7 +241,7 @@ class MemberProfile(models.Model):
         ]
         return SQL(
             """
-            SELECT p.id, p.partner_id,
+            SELECT p.id, p.company_id, p.tier_id, p.tier_locked,
                    MIN(o.date) FILTER (WHERE o.amount >= 0) AS first_order_date,
                    MAX(o.date) FILTER (WHERE o.amount >= 0) AS last_order_date,
                    COUNT(*) FILTER (WHERE o.amount >= 0) AS order_count,
@@ -322,7 +325,6 @@ class MemberProfile(models.Model):
                    %(r)s AS r_score, %(f)s AS f_score, %(m)s AS m_score,
                    %(lifecycle)s AS lifecycle, %(tier)s AS tier_id
               FROM %(facts)s f
-              JOIN member_profile p ON p.id = f.id
             """,
             r=score(days, "<=", "recency"),
             f=score(SQL("f.order_count"), ">", "frequency"),
@@ -384,7 +386,7 @@ class MemberProfile(models.Model):
         """The highest tier whose conditions the member meets; a locked one stays."""
         cases = [
             SQL(
-                "WHEN %s >= %s AND %s >= %s AND (%s OR p.company_id = %s) THEN %s",
+                "WHEN %s >= %s AND %s >= %s AND (%s OR f.company_id = %s) THEN %s",
                 SQL.identifier("f", f"revenue_{tier.window_days}"),
                 tier.min_revenue,
                 SQL.identifier("f", f"orders_{tier.window_days}"),
@@ -396,7 +398,7 @@ class MemberProfile(models.Model):
             for tier in reversed(self._get_tiers())
         ]
         return SQL(
-            "CASE WHEN p.tier_locked THEN p.tier_id %s END",
+            "CASE WHEN f.tier_locked THEN f.tier_id %s END",
             SQL(" ").join(cases),
         )
 
