@@ -29,8 +29,8 @@ PEOPLE = {
         "陈静",
         (
             "member_messaging.group_member_messaging_manager",
-            # stock asks for it, since each reward gets a product of its own
-            "product.group_product_manager",
+            # coupon programmes belong to Sales
+            "sales_team.group_sale_manager",
         ),
     ),
     "cashier": ("王芳", ("base.group_user", "point_of_sale.group_pos_user")),
@@ -155,10 +155,14 @@ def _create_program(env, brief):
             "communication_plan_ids": [Command.clear()],
         }
     )
-    if brief.lang != "en_US":
-        for record, field in ((program, "name"), (program.reward_ids, "description")):
-            record.update_field_translations(field, {brief.lang: brief.offer})
+    _translate(program, "name", brief, brief.offer)
+    _translate(program.reward_ids, "description", brief, brief.offer)
     return program
+
+
+def _translate(record, field, brief, text):
+    if brief.lang != "en_US":
+        record.update_field_translations(field, {brief.lang: text})
 
 
 def _create_campaign(env, brief, program):
@@ -175,6 +179,8 @@ def _create_campaign(env, brief, program):
             },
         ]
     )
+    for segment, chinese in zip(segments, ("流失预警会员", "本周新会员"), strict=True):
+        _translate(segment, "name", brief, chinese)
     template = env["member.template"].create(
         {"name": brief.template, "lang": brief.lang, "body": brief.body}
     )

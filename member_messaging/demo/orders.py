@@ -191,4 +191,6 @@ def _insert(env, query, table, purchases, **params):
         " %s::numeric)",
         page_size=5000,
     )
+    # what follows in this transaction is planned for the rows there are now
+    cursor.execute(f"ANALYZE {table}, {table}_line")
     env.invalidate_all(flush=False)

@@ -6,6 +6,7 @@ sends real ones, by way of the sandbox gateway. Afterwards its times are moved b
 """
 
 import random
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
@@ -150,26 +151,26 @@ def load(env):
     shop.env["member.event"]._cron_fold_engagement()
 
 
+@dataclass(eq=False)
+class Member:
+    """Somebody who will join: values of contact, profile and consent."""
+
+    joined: datetime
+    source: str
+    partner: dict
+    birthday: date
+    consent: str | None
+    partner_id: int | None = None
+
+
 class Visit(NamedTuple):
     """A purchase to come; ``till`` is an index, None stands for the web shop."""
 
     date: datetime
-    member: "Member"
+    member: Member
     product: int
     quantity: int
     till: int | None
-
-
-class Member:
-    """Somebody who will join: values of contact, profile and consent."""
-
-    def __init__(self, joined, source, partner, birthday, consent):
-        self.joined = joined
-        self.source = source
-        self.partner = partner
-        self.birthday = birthday
-        self.consent = consent
-        self.partner_id = None
 
 
 class Shop:
@@ -605,7 +606,7 @@ class Shop:
         dear = [product for product in self.products if product.list_price >= 150]
         purchases = []
         for message in messages:
-            if self.chance.random() > (0.27 if message in clicked else 0.015):
+            if self.chance.random() > (0.24 if message in clicked else 0.015):
                 continue
             product, quantity = self.chance.choice(dear), self.chance.choice((1, 1, 2))
             amount = product.list_price * quantity

@@ -22,6 +22,9 @@ RFM_SEGMENT_NAMES = [
     ("lost", "Lost"),
 ]
 
+#: From so many members on, their facts are worth a table of their own.
+MANY = 1000
+
 
 class MemberProfile(models.Model):
     """What the orders of one member say about them.
@@ -203,22 +206,32 @@ class MemberProfile(models.Model):
         now = now or fields.Datetime.now()
         windows = sorted(set(self._get_tiers().mapped("window_days")))
         facts = SQL("(%s)", self._get_fact_sql(partner_ids, windows, now))
+        if partner_ids is None or len(partner_ids) > MANY:
+            facts = self._store_facts(facts)
         if partner_ids is None:
-            # Read twice, by the scale and by the update: the orders are added up once.
-            self.env.cr.execute(SQL("DROP TABLE IF EXISTS member_profile_fact"))
-            self.env.cr.execute(
-                SQL("CREATE TEMP TABLE member_profile_fact ON COMMIT DROP AS %s", facts)
-            )
-            facts = SQL("member_profile_fact")
-            # PostgreSQL knows nothing of a new table, and little of members who were
-            # enrolled in bulk a moment ago: it would join them row by row.
-            self.env.cr.execute(SQL("ANALYZE member_profile_fact, member_profile"))
             # sudo: the scale belongs to the refresh; staff may only read it
             self.env["member.rfm.scale"].sudo()._rebuild(facts, now)
             self.env.flush_all()
         changed = self.env.execute_query(self._get_update_sql(facts, now))
         self._refresh_last_product([profile_id for (profile_id,) in changed])
         self.env.invalidate_all(flush=False)
+
+    def _store_facts(self, facts):
+        """Put the facts into a temporary table, so that they are added up once.
+
+        :param SQL facts: subquery of :meth:`_get_fact_sql`
+        :returns: name of the table
+        :rtype: SQL
+        """
+        table = SQL("member_profile_fact")
+        self.env.cr.execute(SQL("DROP TABLE IF EXISTS %s", table))
+        self.env.cr.execute(
+            SQL("CREATE TEMP TABLE %s ON COMMIT DROP AS %s", table, facts)
+        )
+        # PostgreSQL knows nothing of a new table, and little of members who were
+        # enrolled in bulk a moment ago: it would join them row by row.
+        self.env.cr.execute(SQL("ANALYZE %s, member_profile", table))
+        return table
 
     def _get_fact_sql(self, partner_ids, windows, now):
         """:returns: SELECT of one row per member: ``id``, what the tier depends on,

@@ -1,5 +1,6 @@
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
+from odoo.service.model import call_kw
 from odoo.tests import Form, tagged
 
 from .common import MemberMessagingCommon
@@ -85,6 +86,13 @@ class TestConsent(MemberMessagingCommon):
         self.assertEqual(others[0].consent_ids.mapped("state"), ["refused", "granted"])
 
     # ------------------------------------------------------------------- dialogs
+
+    def test_enrol_button_above_the_list_of_members(self):
+        # as the web client calls it: no member is selected
+        action = call_kw(
+            self.env["member.profile"].with_user(self.staff), "action_enrol", [[]], {}
+        )
+        self.assertEqual(action["res_model"], "member.profile.enrol")
 
     def test_enrol_with_consent(self):
         partners = self.make_partners(2) | self.profile.partner_id

@@ -69,6 +69,14 @@ class TestTemplate(MemberMessagingCommon):
             form.body = "Hi {{ member_name }}"
             self.assertEqual(form.preview_body, f"Hi {self.profile.partner_id.name}")
 
+    def test_new_template_beside_an_opt_out_text(self):
+        self.gateway.optout_text = "拒收请回复R"
+        form = Form(self.env["member.template"].with_user(self.staff))
+        self.assertFalse(form.body)
+        form.name = "Autumn"
+        form.body = "Hello"
+        self.assertTrue(form.preview_body.endswith("Hello 拒收请回复R"))
+
     def test_language_of_the_text(self):
         tier = self.env["member.tier"].create({"name": "Gold"})
         tier.with_context(lang="zh_CN").name = "金卡"
