@@ -434,10 +434,12 @@ class TestOutcome(MemberMessagingCommon):
                 message = self.launch(self.make_campaign(self.profiles[0]))
                 during = []
 
-                def decide(outbound, message=message, outcome=outcome, during=during):
+                def decide(
+                    outbound, message=message, outcome=outcome, note=during.append
+                ):
                     message.invalidate_recordset()
                     message._record_visit(is_machine=False)
-                    during.append(message.state)
+                    note(message.state)
                     return SendResult(outbound.key, outcome, "biz-1")
 
                 self.send(decide)
