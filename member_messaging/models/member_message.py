@@ -1,8 +1,9 @@
 import logging
+from operator import itemgetter
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL, format_date
+from odoo.tools import SQL, format_date, groupby
 
 from ..tools import codes, sms, template
 from .member_consent import CHANNELS
@@ -71,9 +72,8 @@ class MemberMessage(models.Model):
     _order = "id desc"
     _rec_name = "partner_id"
 
-    campaign_id = fields.Many2one(
-        "member.campaign", required=True, ondelete="restrict", index=True
-    )
+    # _profile_uniq begins with it and serves as its index
+    campaign_id = fields.Many2one("member.campaign", required=True, ondelete="restrict")
     variant_id = fields.Many2one("member.campaign.variant", ondelete="restrict")
     company_id = fields.Many2one("res.company", required=True)
     currency_id = fields.Many2one(related="company_id.currency_id")
@@ -323,84 +323,48 @@ class MemberMessage(models.Model):
     # ------------------------------------------------------------------- writing
 
     @api.model
-    def _write_texts(self, message_ids):
-        """Give claimed rows their coupon, short link and text.
+    def _prepare_texts(self, message_ids):
+        """Make coupon, short link and text of rows that are about to be claimed.
 
-        A row that was claimed before keeps its coupon and link.
+        A row that was claimed before keeps its coupon and link. Coupons are stored
+        here, the rest is for the caller to store.
+
+        :returns: per message: ``id``, ``token``, ``card_id``, ``body``, ``parts``
+        :rtype: list[dict]
         """
-        self._issue_tokens(message_ids)
-        self._issue_coupons(message_ids)
-        rows = self._get_text_rows(message_ids)
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE member_message m SET body = t.body, parts = t.parts
-                  FROM unnest(%s::int[], %s::varchar[], %s::int[])
-                       AS t (id, body, parts) WHERE t.id = m.id
-                """,
-                [row[0] for row in rows],
-                [row[1] for row in rows],
-                [row[2] for row in rows],
-            )
-        )
-
-    def _issue_tokens(self, message_ids):
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE member_message m SET token = t.token
-                  FROM unnest(%s::int[], %s::varchar[]) AS t (id, token)
-                 WHERE t.id = m.id AND m.token IS NULL
-                """,
-                message_ids,
-                codes.generate_tokens(len(message_ids)),
-            )
-        )
-
-    def _issue_coupons(self, message_ids):
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT m.campaign_id, array_agg(m.id), array_agg(m.partner_id)
-                  FROM member_message m
-                  JOIN member_campaign c ON c.id = m.campaign_id
-                 WHERE m.id = ANY(%s) AND m.card_id IS NULL
-                   AND c.program_id IS NOT NULL
-              GROUP BY m.campaign_id
-                """,
-                message_ids,
-            )
-        )
-        for campaign_id, ids, partner_ids in rows:
-            campaign = self.env["member.campaign"].browse(campaign_id)
-            cards = self.env["loyalty.card"]._issue_member_coupons(
-                campaign.program_id, partner_ids, campaign._get_coupon_expiry()
-            )
-            self.env.cr.execute(
-                SQL(
-                    """
-                    UPDATE member_message m SET card_id = t.card_id
-                      FROM unnest(%s::int[], %s::int[]) AS t (id, card_id)
-                     WHERE t.id = m.id
-                    """,
-                    ids,
-                    [card_id for card_id, _code in cards],
-                )
-            )
-
-    def _get_text_rows(self, message_ids):
-        """:returns: (message id, text, billed parts)"""
-        rows = []
+        prepared = []
         for (template_id, gateway_id), ids in self._group_by_text(message_ids).items():
             record = self.env["member.template"].browse(template_id)
             gateway = self.env["member.gateway"].browse(gateway_id)
-            text = record._get_text(gateway)
-            compiled = template.compile(text)
-            for values in self._get_variable_values(ids, record, compiled.names):
-                body = compiled.render(values)
-                size = sms.size(body, values["country_code"])
-                rows.append((values["id"], body, size.parts))
-        return rows
+            text = template.compile(record._get_text(gateway))
+            rows = self._fetch_values(ids, record, text.names)
+            self._issue_tokens(rows)
+            self._issue_coupons(rows)
+            self._add_shared_values(rows, record)
+            for row in rows:
+                row["body"] = text.render(row)
+                row["parts"] = sms.size(row["body"], row["country_code"]).parts
+            prepared += rows
+        return prepared
+
+    @staticmethod
+    def _issue_tokens(rows):
+        new = [row for row in rows if not row["token"]]
+        for row, token in zip(new, codes.generate_tokens(len(new)), strict=True):
+            row["token"] = token
+
+    def _issue_coupons(self, rows):
+        new = [row for row in rows if not row["card_id"]]
+        for campaign_id, group in groupby(new, itemgetter("campaign_id")):
+            campaign = self.env["member.campaign"].browse(campaign_id)
+            if not campaign.program_id:
+                continue
+            expiry = campaign._get_coupon_expiry()
+            cards = self.env["loyalty.card"]._issue_member_coupons(
+                campaign.program_id, [row["partner_id"] for row in group], expiry
+            )
+            for row, (card_id, code) in zip(group, cards, strict=True):
+                row.update(card_id=card_id, coupon_code=code, expiration_date=expiry)
 
     def _group_by_text(self, message_ids):
         rows = self.env.execute_query(
@@ -417,11 +381,19 @@ class MemberMessage(models.Model):
         return {(template_id, gateway_id): ids for template_id, gateway_id, ids in rows}
 
     def _get_variable_values(self, message_ids, record, names):
+        """:returns: per claimed message: ``id`` and the variables named ``names``
+        :rtype: list[dict]
+        """
+        rows = self._fetch_values(message_ids, record, names)
+        self._add_shared_values(rows, record)
+        return rows
+
+    def _fetch_values(self, message_ids, record, names):
         """Fetch the personal values of messages in one query.
 
         :param record: ``member.template`` of the messages, tells the language
         :param set[str] names: variables to fetch
-        :returns: per message: ``id``, ``country_code`` and the variables
+        :returns: per message what is stored so far, and the variables
         :rtype: list[dict]
         """
         wanted = [name for name in VARIABLE_SQL if name in names]
@@ -436,8 +408,9 @@ class MemberMessage(models.Model):
         self.env.cr.execute(
             SQL(
                 """
-                SELECT m.id, m.token, m.campaign_id, country.code AS country_code,
-                       card.code AS coupon_code, card.expiration_date%s
+                SELECT m.id, m.token, m.card_id, m.campaign_id, m.partner_id,
+                       country.code AS country_code, card.code AS coupon_code,
+                       card.expiration_date%s
                   FROM member_message m
                  CROSS JOIN (SELECT %s::varchar AS code) lang
                   LEFT JOIN res_partner pa ON pa.id = m.partner_id
@@ -451,9 +424,7 @@ class MemberMessage(models.Model):
                 message_ids,
             )
         )
-        rows = self.env.cr.dictfetchall()
-        self._add_shared_values(rows, record)
-        return rows
+        return self.env.cr.dictfetchall()
 
     def _add_shared_values(self, rows, record):
         """Add what is the same for all messages of a campaign, or made from a token."""

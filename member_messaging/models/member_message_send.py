@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -29,6 +30,8 @@ FINAL = {
     Outcome.BUG: ("failed", "provider_error"),
     Outcome.AMBIGUOUS: ("uncertain", "answer_lost"),
 }
+#: The account cannot send; the whole gateway stops.
+CLOSED = {Outcome.PAUSE, Outcome.TOKEN}
 #: Nothing was sent and it was not the message's fault: it waits for its turn again.
 POSTPONED = {
     Outcome.RETRY,
@@ -154,22 +157,37 @@ class MemberMessage(models.Model):
             if not claimed:
                 # only refusals in this batch: look further
                 continue
-            self._write_texts(claimed)
-            self.env.cr.execute(
-                SQL(
-                    """
-                    UPDATE member_message
-                       SET state = 'claimed', claimed_date = %s,
-                           attempt_count = attempt_count + 1
-                     WHERE id = ANY(%s)
-                    """,
-                    fields.Datetime.now(),
-                    claimed,
-                )
-            )
+            self._write_claim(self._prepare_texts(claimed))
             self.invalidate_model()
             return self.browse(claimed)
         return self.browse()
+
+    def _write_claim(self, rows):
+        """Store texts and claim in one UPDATE: each costs an entry in every index.
+
+        :param list[dict] rows: see :meth:`_prepare_texts`
+        """
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE member_message m
+                   SET token = r.token, card_id = r.card_id, body = r.body,
+                       parts = r.parts, state = 'claimed', claimed_date = %(now)s,
+                       attempt_count = m.attempt_count + 1
+                  FROM unnest(%(ids)s::int[], %(tokens)s::varchar[],
+                              %(cards)s::int[], %(bodies)s::varchar[],
+                              %(parts)s::int[])
+                       AS r (id, token, card_id, body, parts)
+                 WHERE r.id = m.id
+                """,
+                now=fields.Datetime.now(),
+                ids=[row["id"] for row in rows],
+                tokens=[row["token"] for row in rows],
+                cards=[row["card_id"] for row in rows],
+                bodies=[row["body"] for row in rows],
+                parts=[row["parts"] for row in rows],
+            )
+        )
 
     def _lock_due(self, gateway):
         return self.env.execute_query(
@@ -223,8 +241,14 @@ class MemberMessage(models.Model):
         adapter = gateway._get_adapter()
         outbound = messages._prepare_outbound(adapter, gateway)
         results = []
-        for start in range(0, len(outbound), adapter.batch_size):
-            results += adapter.send(outbound[start : start + adapter.batch_size])
+        while batch := outbound[len(results) :][: adapter.batch_size]:
+            results += adapter.send(batch)
+            if results[-1].outcome in CLOSED:
+                # The account is closed: the rest is not even tried.
+                results += [
+                    replace(results[-1], key=message.key)
+                    for message in outbound[len(results) :]
+                ]
         return results
 
     def _prepare_outbound(self, adapter, gateway):
@@ -404,7 +428,7 @@ class MemberMessage(models.Model):
             reason = " ".join(
                 filter(None, (result.provider_code, result.provider_message))
             )
-            if result.outcome in (Outcome.PAUSE, Outcome.TOKEN):
+            if result.outcome in CLOSED:
                 gateway._pause(reason)
                 return
             if result.outcome is Outcome.TEMPLATE:

@@ -354,6 +354,13 @@ class TestOutcome(MemberMessagingCommon):
                 self.gateway.with_user(self.manager).action_activate()
                 self.assertEqual(len(self.send()), 1)
 
+    def test_closed_account_is_called_once(self):
+        messages = self.launch(self.make_campaign(self.profiles))
+        sent = self.send(lambda outbound: Outcome.PAUSE, batch_size=1)
+        self.assertEqual(len(sent), 1)
+        self.assertEqual(set(messages.mapped("state")), {"queued"})
+        self.assertEqual(set(messages.mapped("attempt_count")), {0})
+
     def test_a_pause_is_no_attempt(self):
         message = self.send_one(Outcome.PAUSE)
         self.assertEqual(message.attempt_count, 0)
