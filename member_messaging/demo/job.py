@@ -29,8 +29,9 @@ PEOPLE = {
         "陈静",
         (
             "member_messaging.group_member_messaging_manager",
-            # coupon programmes belong to Sales
+            # coupon programmes belong to Sales, and each reward is a product
             "sales_team.group_sale_manager",
+            "product.group_product_manager",
         ),
     ),
     "cashier": ("王芳", ("base.group_user", "point_of_sale.group_pos_user")),
