@@ -76,9 +76,8 @@ class MemberInbound(models.Model):
         types = ["replied"]
         if intent == "refuse":
             types.append("unsubscribed")
-            profiles = profile or self.env["member.profile"]
             self.env["member.consent"]._refuse(
-                profiles | self._find_profiles(reply.address),
+                profile | self._find_profiles(reply.address),
                 gateway.channel,
                 "reply",
                 reply.text,

@@ -105,6 +105,8 @@ class TestCampaignTours(MemberMessagingCommon, HttpCase):
             "base.group_system,member_messaging.group_member_messaging_user",
         )
         self.run_tour("live", administrator)
+        self.env.invalidate_all()
+        self.assertEqual(campaign.state, "done")
 
 
 @tagged("post_install", "-at_install")
