@@ -13,6 +13,7 @@
         "security/ir.model.access.csv",
         "security/member_messaging_security.xml",
         "data/member_tier_data.xml",
+        "data/member_rfm_segment_data.xml",
         "data/member_starter_data.xml",
         "data/ir_cron_data.xml",
         "wizard/member_profile_enrol_views.xml",

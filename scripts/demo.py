@@ -68,7 +68,7 @@ tables = [
     "the messages, of that cost; goods and discounts are not counted as cost.",
     recap.describe_unreached(campaign),
     recap.describe_members(env, "tier_id"),
-    recap.describe_members(env, "rfm_segment"),
+    recap.describe_members(env, "rfm_segment_id"),
 ]
 if load is load_cdnow:
     free = env["member.order"].search_count([("amount", "=", 0)])

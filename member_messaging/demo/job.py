@@ -167,12 +167,15 @@ def _translate(record, field, brief, text):
 
 
 def _create_campaign(env, brief, program):
+    at_risk = env.ref("member_messaging.member_rfm_segment_at_risk")
     segments = env["member.segment"].create(
         [
             {
                 "name": "At risk",
                 "description": "Bought often, but not lately.",
-                "domain": '[("member_rfm_segment", "=", "at_risk")]',
+                "domain": str(
+                    [("member_rfm_segment_id", "=", at_risk.id)]
+                ),
             },
             {
                 "name": "Joined this week",

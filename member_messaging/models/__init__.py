@@ -4,7 +4,9 @@ from . import member_order
 # 2 profile: who the members are and what they allow
 from . import member_tier
 from . import member_rfm_scale
+from . import member_rfm_segment
 from . import member_profile
+from . import member_tier_change
 from . import member_consent
 from . import res_partner
 from . import res_config_settings

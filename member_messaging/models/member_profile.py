@@ -3,7 +3,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from ..tools.rfm import RFM_SEGMENTS
+from .member_consent import CHANNELS
 
 LIFECYCLES = [
     ("prospect", "Prospect"),
@@ -12,16 +12,6 @@ LIFECYCLES = [
     ("sleeping", "Sleeping"),
     ("lost", "Lost"),
 ]
-RFM_SEGMENT_NAMES = [
-    ("champion", "Champion"),
-    ("loyal", "Loyal"),
-    ("promising", "Promising"),
-    ("new", "New"),
-    ("at_risk", "At Risk"),
-    ("sleeping", "Sleeping"),
-    ("lost", "Lost"),
-]
-
 #: From so many members on, their facts are worth a table of their own.
 MANY = 1000
 
@@ -42,7 +32,8 @@ class MemberProfile(models.Model):
     partner_id = fields.Many2one(
         "res.partner", string="Contact", required=True, ondelete="cascade"
     )
-    company_id = fields.Many2one(related="partner_id.company_id", store=True)
+    # Not stored: editing a contact must never wait for a refresh of its profile.
+    company_id = fields.Many2one(related="partner_id.company_id")
     currency_id = fields.Many2one("res.currency", compute="_compute_currency_id")
     number = fields.Char(string="Member Number", required=True, copy=False)
     joined_date = fields.Date(
@@ -66,8 +57,21 @@ class MemberProfile(models.Model):
     tier_id = fields.Many2one(
         "member.tier", index="btree_not_null", ondelete="set null"
     )
+    tier_date = fields.Date(string="Tier Since", readonly=True)
+    tier_review_date = fields.Date(
+        string="Tier Review",
+        readonly=True,
+        help="Until this day the tier is kept, whatever the member buys.",
+    )
     tier_locked = fields.Boolean(
-        string="Keep Tier", help="The nightly refresh leaves the tier as it is."
+        string="Keep Tier", help="No refresh changes the tier while it is locked."
+    )
+    tier_lock_reason = fields.Char(string="Reason for Keeping", readonly=True)
+    tier_lock_end_date = fields.Date(
+        string="Keep Until", readonly=True, help="Empty: until somebody unlocks it."
+    )
+    tier_change_ids = fields.One2many(
+        "member.tier.change", "profile_id", string="Tier History", readonly=True
     )
     first_order_date = fields.Datetime(string="First Order", readonly=True)
     last_order_date = fields.Datetime(string="Last Order", readonly=True, index=True)
@@ -98,8 +102,12 @@ class MemberProfile(models.Model):
         aggregator="avg",
         help="5: among the fifth of buyers who spent most.",
     )
-    rfm_segment = fields.Selection(
-        RFM_SEGMENT_NAMES, string="RFM Segment", readonly=True, index=True
+    rfm_segment_id = fields.Many2one(
+        "member.rfm.segment",
+        string="RFM Segment",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
     )
     lifecycle = fields.Selection(
         LIFECYCLES, string="Life Cycle", readonly=True, default="prospect", index=True
@@ -109,6 +117,37 @@ class MemberProfile(models.Model):
         readonly=True,
         help="Clicks, replies and redemptions in the last 30 days: "
         "high from two on, medium from one on.",
+    )
+    engagement_count = fields.Integer(
+        string="Actions in 30 Days",
+        readonly=True,
+        help="Clicks, replies and redemptions behind the engagement.",
+    )
+    preferred_hour = fields.Integer(
+        string="Best Hour",
+        readonly=True,
+        aggregator=None,
+        help="Hour of the day, 0 to 23, in the member's own time zone.",
+    )
+    preferred_hour_count = fields.Integer(
+        string="Facts Behind the Best Hour",
+        readonly=True,
+        help="Purchases and clicks of the member it was learnt from. "
+        "0: taken from similar members or from the line of business.",
+    )
+    preferred_channel = fields.Selection(
+        CHANNELS, string="Best Channel", readonly=True
+    )
+    preferred_channel_count = fields.Integer(
+        string="Facts Behind the Best Channel", readonly=True
+    )
+    favourite_category_id = fields.Many2one(
+        "product.category",
+        string="Favourite Category",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+        help="Product category the member bought most often.",
     )
     last_product_id = fields.Many2one(
         "product.product",
@@ -254,15 +293,16 @@ class MemberProfile(models.Model):
         ]
         return SQL(
             """
-            SELECT p.id, p.company_id, p.tier_id, p.tier_locked,
+            SELECT p.id, pa.company_id, p.tier_id, p.tier_locked,
                    MIN(o.date) FILTER (WHERE o.amount >= 0) AS first_order_date,
                    MAX(o.date) FILTER (WHERE o.amount >= 0) AS last_order_date,
                    COUNT(*) FILTER (WHERE o.amount >= 0) AS order_count,
                    COALESCE(SUM(o.amount), 0) AS revenue%s
               FROM member_profile p
+              JOIN res_partner pa ON pa.id = p.partner_id
               LEFT JOIN (%s) o ON o.partner_id = p.partner_id AND %s
              WHERE %s
-          GROUP BY p.id
+          GROUP BY p.id, pa.id
             """,
             SQL("").join(SQL(", %s", column) for column in columns),
             self.env["member.order"]._get_order_sql(),
@@ -290,7 +330,7 @@ class MemberProfile(models.Model):
             "r_score",
             "f_score",
             "m_score",
-            "rfm_segment",
+            "rfm_segment_id",
             "lifecycle",
             "tier_id",
         )
@@ -301,7 +341,7 @@ class MemberProfile(models.Model):
         return SQL(
             """
             WITH scored AS (%(scored)s),
-                 named AS (SELECT s.*, %(segment)s AS rfm_segment FROM scored s)
+                 named AS (SELECT s.*, %(segment)s AS rfm_segment_id FROM scored s)
             UPDATE member_profile p
                SET (%(targets)s) = ROW(%(new)s)
               FROM named n
@@ -347,19 +387,27 @@ class MemberProfile(models.Model):
             facts=facts,
         )
 
-    @staticmethod
-    def _get_rfm_segment_sql():
+    def _get_rfm_segment_sql(self):
+        """The first segment, in order, whose ranges hold the member's scores."""
+        # sudo: as for the tiers
+        segments = self.env["member.rfm.segment"].sudo().search(
+            [("active", "=", True)]
+        )
         cases = [
             SQL(
-                "WHEN s.r_score BETWEEN %s AND %s"
-                " AND s.f_score BETWEEN %s AND %s THEN %s",
-                *recency,
-                *frequency,
-                name,
+                "WHEN s.r_score BETWEEN %s AND %s AND s.f_score BETWEEN %s AND %s"
+                " AND s.m_score BETWEEN %s AND %s THEN %s",
+                segment.r_min,
+                segment.r_max,
+                segment.f_min,
+                segment.f_max,
+                segment.m_min,
+                segment.m_max,
+                segment.id,
             )
-            for name, recency, frequency in RFM_SEGMENTS
+            for segment in segments
         ]
-        return SQL("CASE %s END", SQL(" ").join(cases))
+        return SQL("CASE %s ELSE NULL END", SQL(" ").join([*cases, SQL("WHEN FALSE THEN NULL::int")]))
 
     @api.model
     def _get_lifecycle_days(self):

@@ -17,12 +17,21 @@ class ResPartner(models.Model):
     member_tier_id = fields.Many2one(
         related="member_profile_id.tier_id", string="Member Tier"
     )
-    member_rfm_segment = fields.Selection(related="member_profile_id.rfm_segment")
+    member_rfm_segment_id = fields.Many2one(
+        related="member_profile_id.rfm_segment_id", string="RFM Segment"
+    )
     member_lifecycle = fields.Selection(
         related="member_profile_id.lifecycle", string="Member Life Cycle"
     )
     member_engagement = fields.Selection(
         related="member_profile_id.engagement", string="Member Engagement"
+    )
+    member_preferred_hour = fields.Integer(
+        related="member_profile_id.preferred_hour", string="Member's Best Hour"
+    )
+    member_favourite_category_id = fields.Many2one(
+        related="member_profile_id.favourite_category_id",
+        string="Member's Favourite Category",
     )
     member_number = fields.Char(related="member_profile_id.number")
     member_joined_date = fields.Date(related="member_profile_id.joined_date")

@@ -60,7 +60,7 @@ class TestDemo(TransactionCase):
         lifecycles = self.get_shares("lifecycle")
         self.assertEqual(len(lifecycles), 5)
         self.assertGreater(min(lifecycles.values()), 1)
-        segments = self.get_shares("rfm_segment")
+        segments = self.get_shares("rfm_segment_id")
         self.assertEqual(len(segments), 8)
         tiers = self.get_shares("tier_id")
         for name, share in (("silver", 10), ("gold", 5), ("vip", 1)):

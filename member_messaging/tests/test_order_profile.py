@@ -217,7 +217,7 @@ class TestMemberProfile(OrderProfileCommon):
                     "last_order_date": False,
                     "last_product_id": False,
                     "r_score": 0,
-                    "rfm_segment": False,
+                    "rfm_segment_id": False,
                     "lifecycle": "prospect",
                     "tier_id": self.ordinary.id,
                 }
@@ -324,12 +324,17 @@ class TestMemberProfile(OrderProfileCommon):
                 rfm.score(buyer.revenue, limits["monetary"]),
             )
             self.assertEqual((buyer.r_score, buyer.f_score, buyer.m_score), scores)
-            self.assertEqual(buyer.rfm_segment, rfm.segment(*scores[:2]))
-        self.assertGreater(len(set(buyers.mapped("rfm_segment"))), 3)
+            self.assertEqual(
+                buyer.rfm_segment_id,
+                self.env.ref(
+                    "member_messaging.member_rfm_segment_" + rfm.segment(*scores[:2])
+                ),
+            )
+        self.assertGreater(len(set(buyers.mapped("rfm_segment_id"))), 3)
         self.assertEqual({1, 5}, {1, 5} & set(buyers.mapped("r_score")))
         self.assertRecordValues(
             profiles[-1],
-            [{"r_score": 0, "f_score": 0, "m_score": 0, "rfm_segment": False}],
+            [{"r_score": 0, "f_score": 0, "m_score": 0, "rfm_segment_id": False}],
         )
 
     def test_refreshing_again_writes_nothing(self):
@@ -374,7 +379,7 @@ class TestMemberProfile(OrderProfileCommon):
         self.env.invalidate_all()
         partners = self.env["res.partner"].with_user(self.staff)
         ours = [("member_profile_id", "in", profiles.ids)]
-        for field in ("tier_id", "lifecycle", "rfm_segment", "engagement"):
+        for field in ("tier_id", "lifecycle", "rfm_segment_id", "engagement"):
             with self.subTest(field=field):
                 value = self.profile[field]
                 name = f"member_{field}"
