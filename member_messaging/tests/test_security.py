@@ -24,10 +24,12 @@ RIGHTS = {
     "member.profile": ("rwc", "rwcu"),
     "member.profile.enrol": ("rwc", "rwc"),
     "member.rfm.scale": ("r", "r"),
+    "member.rfm.segment": ("r", "rwcu"),
     "member.segment": ("rwcu", "rwcu"),
     "member.template": ("rwcu", "rwcu"),
     "member.template.registration": ("rwcu", "rwcu"),
     "member.tier": ("r", "rwcu"),
+    "member.tier.change": ("r", "r"),
 }
 OPERATIONS = {"r": "read", "w": "write", "c": "create", "u": "unlink"}
 
@@ -175,7 +177,11 @@ class TestSecurity(MemberMessagingCommon):
     def test_companies_see_their_own(self):
         company = {"company_id": self.company.id}
         profile = self.make_members(1, **company)
-        self.env["member.tier"].create({"name": "Ours", **company})
+        tier = self.env["member.tier"].create({"name": "Ours", **company})
+        self.env["member.rfm.segment"].create({"name": "Ours", **company})
+        self.env["member.tier.change"].create(
+            {"profile_id": profile.id, "tier_id": tier.id, "kind": "manual"}
+        )
         self.template.write(company)
         self.template.registration_ids = [
             Command.create({"gateway_id": self.gateway.id, "code": "SMS_1"})
@@ -208,7 +214,9 @@ class TestSecurity(MemberMessagingCommon):
             "member.segment": [("id", "=", message.campaign_id.segment_ids.id)],
             "member.template": [("id", "=", self.template.id)],
             "member.template.registration": [("template_id", "=", self.template.id)],
+            "member.rfm.segment": [("name", "=", "Ours")],
             "member.tier": [("name", "=", "Ours")],
+            "member.tier.change": [("profile_id", "=", profile.id)],
         }
         shared = {"member.rfm.scale"}
         self.assertEqual(
