@@ -1,2 +1,3 @@
 from . import callback
 from . import landing
+from . import member_import

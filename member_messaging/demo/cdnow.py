@@ -75,7 +75,7 @@ def load(env, path):
     rows = read(path)
     partner_ids = _insert_partners(env, sorted({row.customer for row in rows}))
     profiles = _enrol(env, rows, partner_ids)
-    _insert_orders(env, rows, partner_ids)
+    insert_orders(env, rows, partner_ids)
     env["member.profile"]._refresh()
     return profiles
 
@@ -128,7 +128,11 @@ def _make_phone(customer):
     return f"+86139{number - number % 2 if draw < 4 else number:08d}"
 
 
-def _insert_orders(env, rows, partner_ids):
+def insert_orders(env, rows, partner_ids):
+    """Insert the purchases, as sales and POS orders.
+
+    :param dict partner_ids: customer → contact id
+    """
     move = _move(env, rows)
     product = env["product.product"].create(
         {

@@ -226,7 +226,7 @@ def answer(env, campaign):
     online, store = buyers[: len(buyers) // 4 or 1], buyers[len(buyers) // 4 or 1 :]
     _redeem_online(_as(env, "staff"), chance, online)
     _redeem_in_store(_as(env, "cashier"), chance, store)
-    env["member.event"]._cron_fold_engagement()
+    env["member.profile"]._fold_engagement()
 
 
 def _choose(env, chance):

@@ -148,7 +148,7 @@ def load(env):
         }
     )
     shop.create_campaign(DRAFT)
-    shop.env["member.event"]._cron_fold_engagement()
+    shop.env["member.profile"]._fold_engagement()
 
 
 @dataclass(eq=False)

@@ -48,7 +48,11 @@ class MemberCampaign(models.Model):
     )
     holdout_rate = fields.Float(
         string="Control Group (%)",
-        help="Part of the audience that gets nothing, to see what they buy anyway.",
+        compute="_compute_holdout_rate",
+        store=True,
+        readonly=False,
+        help="Part of the audience that gets nothing, to see what they buy anyway. "
+        "The segments propose it.",
     )
     # what
     variant_ids = fields.One2many("member.campaign.variant", "campaign_id", copy=True)
@@ -155,6 +159,15 @@ class MemberCampaign(models.Model):
             except UserError:
                 # A broken segment is reported on the segment and at review.
                 campaign.audience_count = 0
+
+    # not on the rates: a segment changes no campaign that has been approved
+    @api.depends("segment_ids")
+    def _compute_holdout_rate(self):
+        for campaign in self:
+            campaign.holdout_rate = (
+                max(campaign.segment_ids.mapped("holdout_rate"), default=0)
+                or campaign.holdout_rate
+            )
 
     @api.depends("variant_ids.template_id")
     def _compute_template_id(self):

@@ -15,6 +15,7 @@ class MemberCampaign(models.Model):
         help="Who would get the campaign if it left now, what it costs, and why the "
         "others would not get it.",
     )
+    forecast_losses = fields.Json(compute="_compute_forecast")
     funnel = fields.Json(compute="_compute_funnel")
     planned_count = fields.Integer(compute="_compute_funnel", string="Planned")
     sent_count = fields.Integer(compute="_compute_funnel", string="Sent")
@@ -38,17 +39,23 @@ class MemberCampaign(models.Model):
         "preview_body",
     )
     def _compute_forecast(self):
+        messages = self.env["member.message"]
         for campaign in self:
-            campaign.forecast = False
+            campaign.update({"forecast": False, "forecast_losses": False})
             if campaign.segment_ids and not campaign.planned_date:
                 try:
-                    reach = self.env["member.message"]._count_reach(campaign)
+                    reach = messages._count_reach(
+                        messages._get_campaign_decision_sql(campaign)
+                    )
                 except UserError:
                     # a broken segment is reported on the segment and at review
                     continue
-                campaign.forecast = campaign._describe_reach(reach)
+                campaign.update(campaign._describe_reach(reach))
 
     def _describe_reach(self, reach):
+        """:returns: values of ``forecast``, and of ``forecast_losses``: ``key``,
+        ``label`` and ``count`` of the reasons in its last lines, most frequent first
+        """
         reached = reach.pop(None, 0)
         lines = [
             self.env._(
@@ -77,11 +84,12 @@ class MemberCampaign(models.Model):
             ._fields["reason"]
             ._description_selection(self.env)
         )
-        lines += [
-            f"{count} · {labels[reason]}"
+        losses = [
+            {"key": reason, "label": labels[reason], "count": count}
             for reason, count in sorted(reach.items(), key=lambda item: -item[1])
         ]
-        return "\n".join(lines)
+        lines += [f"{loss['count']} · {loss['label']}" for loss in losses]
+        return {"forecast": "\n".join(lines), "forecast_losses": losses}
 
     def _compute_funnel(self):
         measures = (

@@ -4,6 +4,10 @@ from odoo.tools import SQL
 
 CHANNELS = [("sms", "SMS")]
 
+# Promotions and content are advertising and need a grant; notices and care are part
+# of the service and stop only at a refusal.
+ADVERTISING = ("promotion", "content")
+
 
 class MemberConsent(models.Model):
     """One grant or refusal. Rows are only ever added; the latest one is current."""
@@ -126,4 +130,46 @@ class MemberConsent(models.Model):
                 }
                 for profile in profiles - refusing
             ]
+        )
+
+    @staticmethod
+    def _get_refusal_sql(profile, address, channel, category):
+        """What forbids writing to a member: asked at planning and again at the claim.
+
+        :param SQL profile: expression of the profile's id
+        :param SQL address: expression of the E.164 number
+        :param SQL channel: expression of the channel
+        :param SQL category: expression of the campaign's category
+        :returns: expression giving a reason, or NULL if the member may be written to
+        """
+        current = SQL(
+            """
+            SELECT FROM member_consent consent
+             WHERE consent.is_current AND consent.profile_id = %(profile)s
+               AND consent.channel = %(channel)s
+               AND consent.purpose = CASE WHEN %(category)s IN %(advertising)s
+                                          THEN 'promotion' ELSE 'service' END
+            """,
+            profile=profile,
+            channel=channel,
+            category=category,
+            advertising=ADVERTISING,
+        )
+        return SQL(
+            """
+            CASE WHEN EXISTS (%(current)s AND consent.state = 'refused')
+                 THEN 'refused'
+                 WHEN %(category)s IN %(advertising)s AND NOT EXISTS (
+                          %(current)s AND consent.state = 'granted'
+                          AND COALESCE(consent.expiry_date, 'infinity') >= %(today)s)
+                 THEN 'no_consent'
+                 WHEN EXISTS (SELECT FROM phone_blacklist listed
+                               WHERE listed.active AND listed.number = %(address)s)
+                 THEN 'blocked' END
+            """,
+            address=address,
+            current=current,
+            category=category,
+            advertising=ADVERTISING,
+            today=fields.Date.today(),
         )

@@ -12,8 +12,6 @@ TYPES = [
     ("replied", "Replied"),
     ("unsubscribed", "Unsubscribed"),
 ]
-#: What counts as a member's own action when engagement is measured.
-ACTIVE_TYPES = ("clicked", "replied", "redeemed")
 
 
 class MemberEvent(models.Model):
@@ -132,37 +130,3 @@ class MemberEvent(models.Model):
                 dates=list(dates.values()),
             )
         )
-
-    @api.model
-    def _cron_fold_engagement(self):
-        """Fold the last 30 days' actions of members into their profile.
-
-        The one arrow from events back to the profile. Members who got no message lately
-        have no engagement.
-        """
-        self.env.flush_all()
-        self.env.cr.execute(
-            SQL(
-                """
-                WITH folded AS (
-                    SELECT p.id, CASE WHEN COUNT(m.id) = 0 THEN NULL
-                                      WHEN COUNT(e.id) >= 2 THEN 'high'
-                                      WHEN COUNT(e.id) = 1 THEN 'medium'
-                                      ELSE 'low' END AS engagement
-                      FROM member_profile p
-                      LEFT JOIN member_message m ON m.profile_id = p.id
-                           AND m.sent_date >= %(since)s
-                      LEFT JOIN member_event e ON e.message_id = m.id
-                           AND e.type IN %(types)s AND NOT e.is_bot
-                           AND e.date >= %(since)s
-                  GROUP BY p.id
-                )
-                UPDATE member_profile p SET engagement = f.engagement
-                  FROM folded f
-                 WHERE f.id = p.id AND p.engagement IS DISTINCT FROM f.engagement
-                """,
-                since=fields.Datetime.subtract(fields.Datetime.now(), days=30),
-                types=ACTIVE_TYPES,
-            )
-        )
-        self.env.invalidate_all(flush=False)

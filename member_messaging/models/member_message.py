@@ -1,4 +1,5 @@
 import logging
+from datetime import timedelta
 from operator import itemgetter
 
 from odoo import api, fields, models
@@ -6,7 +7,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL, format_date, groupby
 
 from ..tools import codes, sms, template
-from .member_consent import CHANNELS
+from .member_consent import ADVERTISING, CHANNELS
 
 _logger = logging.getLogger(__name__)
 
@@ -23,11 +24,13 @@ STATES = [
 REASONS = [
     ("no_address", "No phone number"),
     ("invalid_address", "Phone number is not valid"),
-    ("blocked", "Number is on the block list"),
     ("refused", "Refused messages of this kind"),
     ("no_consent", "Never agreed to promotions"),
+    ("blocked", "Number is on the block list"),
     ("duplicate_address", "Another member has the same number"),
+    ("frequency_cap", "Got enough promotions lately"),
     ("holdout", "In the control group"),
+    ("archived", "Contact archived or deleted"),
     ("expired", "Not sent in time"),
     ("rejected_number", "Provider: number cannot be reached"),
     ("rejected_content", "Provider: text was rejected"),
@@ -37,9 +40,8 @@ REASONS = [
     ("not_delivered", "Not delivered"),
 ]
 
-# Promotions and content are advertising and need a grant; notices and care are part
-# of the service and stop only at a refusal.
-ADVERTISING = ("promotion", "content")
+#: What has reached a member, or still may: it counts towards the limit of promotions.
+COUNTED_STATES = ("queued", "claimed", "sent", "delivered", "uncertain")
 
 # Where each personal variable comes from: an expression over m (message), pa (contact),
 # p (profile), card (coupon) and lang.
@@ -83,6 +85,10 @@ class MemberMessage(models.Model):
     partner_id = fields.Many2one(
         "res.partner", string="Contact", ondelete="set null", index=True
     )
+    # Tells apart what two members got before they were merged into one.
+    merged_profile_ref = fields.Integer(
+        string="Planned for Former Member", readonly=True, copy=False
+    )
     tier_id = fields.Many2one(
         "member.tier",
         ondelete="set null",
@@ -121,7 +127,7 @@ class MemberMessage(models.Model):
     event_ids = fields.One2many("member.event", "message_id", readonly=True)
 
     _profile_uniq = models.UniqueIndex(
-        "(campaign_id, channel, profile_id)",
+        "(campaign_id, channel, profile_id, (COALESCE(merged_profile_ref, 0)))",
         "A member gets a campaign once per channel.",
     )
     _address_uniq = models.UniqueIndex(
@@ -189,18 +195,33 @@ class MemberMessage(models.Model):
             company=campaign.company_id.id,
             channel=campaign.channel,
             gateway=campaign.gateway_id.id,
-            decided=self._get_decision_sql(campaign),
+            decided=self._get_campaign_decision_sql(campaign),
             due=campaign.scheduled_date,
             uid=self.env.uid,
             now=fields.Datetime.now(),
         )
 
-    def _get_decision_sql(self, campaign):
-        """:returns: SELECT of one row per member of the audience: ``profile_id``,
-        ``partner_id``, ``tier_id``, ``address``, ``variant_point`` and ``reason``,
-        NULL for those who get the message
+    @api.model
+    def _get_decision_sql(
+        self, audience, company, channel, category, campaign=None, date=None
+    ):
+        """Decide for every member of an audience whether a message may go out.
+
+        Planning, forecast and the reach of a segment all ask here. A member gets the
+        first reason that fits, in the order of ``REASONS``.
+
+        :param Domain audience: condition on ``res.partner`` that selects members only
+        :param company: ``res.company`` that writes
+        :param str channel: of ``CHANNELS``
+        :param str category: of the message, see ``member.template``
+        :param campaign: ``member.campaign`` that is planned, for its control group
+            and variants; its own messages do not count towards the limit
+        :param datetime date: naive UTC time of sending; None: now
+        :returns: SELECT of one row per member of the audience: ``profile_id``,
+            ``partner_id``, ``tier_id``, ``address``, ``variant_point`` and
+            ``reason``, NULL for those who get the message
+        :rtype: SQL
         """
-        audience = self.env["res.partner"]._search(campaign._get_audience_domain())
         return SQL(
             """
             WITH audience AS (
@@ -225,26 +246,79 @@ class MemberMessage(models.Model):
             SELECT c.profile_id, c.partner_id, c.tier_id, c.address, c.variant_point,
                    CASE WHEN c.barrier IS NOT NULL THEN c.barrier
                         WHEN c.copy > 1 THEN 'duplicate_address'
+                        -- behind the copies: the number, too, has got enough
+                        WHEN full_up.profile_id IS NOT NULL THEN 'frequency_cap'
                         WHEN c.holdout_point < %(holdout)s THEN 'holdout'
                         END AS reason
               FROM counted c
+              -- In effect a LEFT JOIN. Right after planning nobody knows how many
+              -- have got enough: taken for few, they would be compared one by one.
+              -- This join can only be done by hashing or sorting.
+              FULL JOIN (%(full_up)s) full_up ON full_up.profile_id = c.profile_id
+             WHERE COALESCE(c.profile_id, 0) != 0
             """,
             holdout_point=self._get_point_sql(campaign, "holdout"),
             variant_point=self._get_point_sql(campaign, "variant"),
-            audience=audience.subselect(),
-            refusal=self._get_refusal_sql(
+            audience=self.env["res.partner"]._search(audience).subselect(),
+            refusal=self.env["member.consent"]._get_refusal_sql(
                 SQL("a.profile_id"),
                 SQL("a.address"),
-                SQL("%s", campaign.channel),
-                SQL("%s", campaign.category),
+                SQL("%s", channel),
+                SQL("%s", category),
             ),
-            holdout=campaign.holdout_rate,
+            full_up=self._get_full_up_sql(company, category, campaign, date),
+            holdout=campaign.holdout_rate if campaign else 0,
         )
 
     @api.model
-    def _count_reach(self, campaign):
-        """Decide for every member as planning would, without writing anything.
+    def _get_campaign_decision_sql(self, campaign):
+        """:returns: the decision, see :meth:`_get_decision_sql`, for a campaign"""
+        return self._get_decision_sql(
+            campaign._get_audience_domain(),
+            campaign.company_id,
+            campaign.channel,
+            campaign.category,
+            campaign,
+            campaign.scheduled_date,
+        )
 
+    def _get_full_up_sql(self, company, category, campaign, date):
+        """:returns: SELECT of ``profile_id`` of the members who got, or will get, as
+        many promotions around the date as the company's policy allows
+        """
+        policy = self.env["member.send.policy"]._get_for(company)
+        if category not in ADVERTISING or not policy.promotion_limit:
+            return SQL("SELECT NULL::int AS profile_id WHERE FALSE")
+        date = date or fields.Datetime.now()
+        days = timedelta(days=policy.promotion_days)
+        return SQL(
+            """
+            SELECT m.profile_id
+              FROM member_message m
+              JOIN member_campaign mc ON mc.id = m.campaign_id
+             WHERE mc.company_id = %(company)s AND mc.category IN %(advertising)s
+               AND mc.id != %(campaign)s
+               -- nothing has left a campaign after its end: old ones are not read
+               AND (mc.done_date IS NULL OR mc.done_date > %(since)s)
+               AND m.state IN %(counted)s
+               AND COALESCE(m.sent_date, m.due_date) > %(since)s
+               AND COALESCE(m.sent_date, m.due_date) < %(until)s
+          GROUP BY m.profile_id HAVING COUNT(*) >= %(limit)s
+            """,
+            company=company.id,
+            advertising=ADVERTISING,
+            campaign=(campaign and campaign._origin.id) or 0,
+            counted=COUNTED_STATES,
+            since=date - days,
+            until=date + days,
+            limit=policy.promotion_limit,
+        )
+
+    @api.model
+    def _count_reach(self, decision):
+        """Count members as planning would decide, without writing anything.
+
+        :param SQL decision: see :meth:`_get_decision_sql`
         :returns: reason → number of members; None stands for those who get the message
         :rtype: dict[str | None, int]
         """
@@ -253,7 +327,7 @@ class MemberMessage(models.Model):
             self.env.execute_query(
                 SQL(
                     "SELECT d.reason, COUNT(*) FROM (%s) d GROUP BY d.reason",
-                    self._get_decision_sql(campaign),
+                    decision,
                 )
             )
         )
@@ -261,6 +335,8 @@ class MemberMessage(models.Model):
     @staticmethod
     def _get_point_sql(campaign, purpose):
         """A number from 0 to below 100 that stays the same for member and campaign."""
+        if not campaign:
+            return SQL("NULL::numeric")
         return SQL(
             "(('x' || substr(md5(%s || p.id::text), 1, 7))::bit(28)::int %% 10000)"
             " / 100.0",
@@ -277,48 +353,6 @@ class MemberMessage(models.Model):
         if not cases:
             return SQL("%s", last.id)
         return SQL("CASE %s ELSE %s END", SQL(" ").join(cases), last.id)
-
-    @staticmethod
-    def _get_refusal_sql(profile, address, channel, category):
-        """What forbids writing to a member: asked at planning and again at the claim.
-
-        :param SQL profile: expression of the profile's id
-        :param SQL address: expression of the E.164 number
-        :param SQL channel: expression of the channel
-        :param SQL category: expression of the campaign's category
-        :returns: expression giving a reason, or NULL if the member may be written to
-        """
-        current = SQL(
-            """
-            SELECT FROM member_consent consent
-             WHERE consent.is_current AND consent.profile_id = %(profile)s
-               AND consent.channel = %(channel)s
-               AND consent.purpose = CASE WHEN %(category)s IN %(advertising)s
-                                          THEN 'promotion' ELSE 'service' END
-            """,
-            profile=profile,
-            channel=channel,
-            category=category,
-            advertising=ADVERTISING,
-        )
-        return SQL(
-            """
-            CASE WHEN EXISTS (SELECT FROM phone_blacklist listed
-                               WHERE listed.active AND listed.number = %(address)s)
-                 THEN 'blocked'
-                 WHEN EXISTS (%(current)s AND consent.state = 'refused')
-                 THEN 'refused'
-                 WHEN %(category)s IN %(advertising)s AND NOT EXISTS (
-                          %(current)s AND consent.state = 'granted'
-                          AND COALESCE(consent.expiry_date, 'infinity') >= %(today)s)
-                 THEN 'no_consent' END
-            """,
-            address=address,
-            current=current,
-            category=category,
-            advertising=ADVERTISING,
-            today=fields.Date.today(),
-        )
 
     # ------------------------------------------------------------------- writing
 
@@ -418,6 +452,7 @@ class MemberMessage(models.Model):
                   LEFT JOIN member_profile p ON p.id = m.profile_id
                   LEFT JOIN loyalty_card card ON card.id = m.card_id
                  WHERE m.id = ANY(%s)
+              ORDER BY m.id
                 """,
                 columns,
                 record.lang,

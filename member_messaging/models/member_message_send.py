@@ -151,9 +151,8 @@ class MemberMessage(models.Model):
         :returns: claimed messages, at most ``CLAIM_SIZE``
         """
         while rows := self._lock_due(gateway):
-            skipped = [row for row in rows if row[1]]
-            claimed = [message_id for message_id, reason in rows if not reason]
-            self._skip(skipped)
+            self._skip([(row[0], row[1]) for row in rows if row[1]])
+            claimed = self._follow_contacts([row for row in rows if not row[1]])
             if not claimed:
                 # only refusals in this batch: look further
                 continue
@@ -190,14 +189,22 @@ class MemberMessage(models.Model):
         )
 
     def _lock_due(self, gateway):
+        """:returns: id, reason not to send, and the number the contact has now"""
         return self.env.execute_query(
             SQL(
                 """
-                SELECT m.id, CASE WHEN c.not_after_date < %(now)s THEN 'expired'
-                                  ELSE %(refusal)s END
+                SELECT m.id,
+                       CASE WHEN c.not_after_date < %(now)s THEN 'expired'
+                            WHEN m.profile_id IS NULL OR pa.active IS NOT TRUE
+                            THEN 'archived'
+                            WHEN COALESCE(pa.phone, '') = '' THEN 'no_address'
+                            WHEN pa.phone_sanitized IS NULL THEN 'invalid_address'
+                            ELSE %(refusal)s END,
+                       NULLIF(pa.phone_sanitized, m.address)
                   FROM member_message m
                   JOIN member_campaign c ON c.id = m.campaign_id
                   JOIN member_gateway g ON g.id = m.gateway_id
+                  LEFT JOIN res_partner pa ON pa.id = m.partner_id
                  WHERE m.state = 'queued' AND m.gateway_id = %(gateway)s
                    AND m.due_date <= %(now)s AND c.state = 'sending'
                    AND g.state = 'active'
@@ -205,9 +212,9 @@ class MemberMessage(models.Model):
                  LIMIT %(limit)s
                    FOR UPDATE OF m SKIP LOCKED
                 """,
-                refusal=self._get_refusal_sql(
+                refusal=self.env["member.consent"]._get_refusal_sql(
                     SQL("m.profile_id"),
-                    SQL("m.address"),
+                    SQL("pa.phone_sanitized"),
                     SQL("m.channel"),
                     SQL("c.category"),
                 ),
@@ -216,6 +223,59 @@ class MemberMessage(models.Model):
                 limit=CLAIM_SIZE,
             )
         )
+
+    def _follow_contacts(self, rows):
+        """Messages go to the number a member has now, not to the one of the planning.
+
+        :param rows: id, None and the new number, if there is one, of messages to claim
+        :returns: ids of messages to claim; a number still gets a campaign once
+        """
+        moved = [
+            (message_id, address) for message_id, _none, address in rows if address
+        ]
+        if not moved:
+            return [row[0] for row in rows]
+        columns = dict(
+            zip(("ids", "addresses"), map(list, zip(*moved, strict=True)), strict=True)
+        )
+        # Two members may have swapped numbers: first nobody has them.
+        self.env.cr.execute(
+            SQL(
+                "UPDATE member_message SET address = NULL WHERE id = ANY(%s)",
+                columns["ids"],
+            )
+        )
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH moved AS (
+                    SELECT m.id, v.address, EXISTS (
+                               SELECT FROM member_message other
+                                WHERE other.campaign_id = m.campaign_id
+                                  AND other.channel = m.channel
+                                  AND other.address = v.address
+                                  AND other.state != 'skipped')
+                           OR row_number() OVER (
+                               PARTITION BY m.campaign_id, m.channel, v.address
+                               ORDER BY m.id) > 1 AS is_copy
+                      FROM unnest(%(ids)s::int[], %(addresses)s::varchar[])
+                           AS v (id, address)
+                      JOIN member_message m ON m.id = v.id)
+                UPDATE member_message m
+                   SET address = v.address,
+                       state = CASE WHEN v.is_copy THEN 'skipped' ELSE m.state END,
+                       reason = CASE WHEN v.is_copy THEN 'duplicate_address' END
+                  FROM moved v
+                 WHERE v.id = m.id
+             RETURNING m.id, v.is_copy
+                """,
+                **columns,
+            )
+        )
+        copies = {
+            message_id for message_id, is_copy in self.env.cr.fetchall() if is_copy
+        }
+        return [row[0] for row in rows if row[0] not in copies]
 
     def _skip(self, rows):
         self.env.cr.execute(

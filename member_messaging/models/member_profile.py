@@ -1,9 +1,9 @@
-from datetime import timedelta
-
 from odoo import api, fields, models
-from odoo.tools import SQL
+from odoo.exceptions import ValidationError
+from odoo.tools import SQL, format_amount
 
 from .member_consent import CHANNELS
+from .member_rfm_scale import METRICS
 
 LIFECYCLES = [
     ("prospect", "Prospect"),
@@ -12,8 +12,10 @@ LIFECYCLES = [
     ("sleeping", "Sleeping"),
     ("lost", "Lost"),
 ]
-#: From so many members on, their facts are worth a table of their own.
-MANY = 1000
+
+
+#: Up to so many members, a refresh takes no longer than a user waits.
+ATONCE = 20_000
 
 
 class MemberProfile(models.Model):
@@ -54,9 +56,8 @@ class MemberProfile(models.Model):
     phone = fields.Char(related="partner_id.phone")
     email = fields.Char(related="partner_id.email")
 
-    tier_id = fields.Many2one(
-        "member.tier", index="btree_not_null", ondelete="set null"
-    )
+    # No figure is indexed: every refresh would pay for what a scan gives as fast.
+    tier_id = fields.Many2one("member.tier", ondelete="set null")
     tier_date = fields.Date(string="Tier Since", readonly=True)
     tier_review_date = fields.Date(
         string="Tier Review",
@@ -70,11 +71,22 @@ class MemberProfile(models.Model):
     tier_lock_end_date = fields.Date(
         string="Keep Until", readonly=True, help="Empty: until somebody unlocks it."
     )
+    next_tier_id = fields.Many2one(
+        "member.tier", compute="_compute_next_tier", string="Next Tier"
+    )
+    next_tier_progress = fields.Float(
+        compute="_compute_next_tier",
+        string="Progress to the Next Tier",
+        help="How much of the next tier's conditions is met, in %.",
+    )
+    next_tier_hint = fields.Char(
+        compute="_compute_next_tier", string="Missing for the Next Tier"
+    )
     tier_change_ids = fields.One2many(
         "member.tier.change", "profile_id", string="Tier History", readonly=True
     )
     first_order_date = fields.Datetime(string="First Order", readonly=True)
-    last_order_date = fields.Datetime(string="Last Order", readonly=True, index=True)
+    last_order_date = fields.Datetime(string="Last Order", readonly=True)
     order_count = fields.Integer(string="Orders", readonly=True)
     revenue = fields.Monetary(
         string="Total Spent",
@@ -106,53 +118,77 @@ class MemberProfile(models.Model):
         "member.rfm.segment",
         string="RFM Segment",
         readonly=True,
-        index="btree_not_null",
         ondelete="set null",
     )
+    rfm_explanation = fields.Text(
+        compute="_compute_rfm_explanation", string="RFM Explained"
+    )
     lifecycle = fields.Selection(
-        LIFECYCLES, string="Life Cycle", readonly=True, default="prospect", index=True
+        LIFECYCLES, string="Life Cycle", readonly=True, default="prospect"
     )
     engagement = fields.Selection(
         [("high", "High"), ("medium", "Medium"), ("low", "Low")],
         readonly=True,
-        help="Clicks, replies and redemptions in the last 30 days: "
-        "high from two on, medium from one on.",
+        help="What the member did with messages in the last 30 days: opened, clicked, "
+        "replied, redeemed. High from two actions on, medium: one, low: none. Empty: "
+        "no message reached the member in this time.",
     )
     engagement_count = fields.Integer(
         string="Actions in 30 Days",
         readonly=True,
-        help="Clicks, replies and redemptions behind the engagement.",
+        help="Messages opened, clicks, replies and redemptions. A message that was "
+        "clicked does not count as opened as well; machines and a reply that asks us "
+        "to stop do not count.",
     )
     preferred_hour = fields.Integer(
         string="Best Hour",
         readonly=True,
         aggregator=None,
-        help="Hour of the day, 0 to 23, in the member's own time zone.",
+        help="Hour of the day, in the member's own time zone, around which the member "
+        "buys, opens and clicks most. Never at night, whatever the member does then.",
     )
     preferred_hour_count = fields.Integer(
         string="Facts Behind the Best Hour",
         readonly=True,
-        help="Purchases and clicks of the member it was learnt from. "
-        "0: taken from similar members or from the line of business.",
+        help="Purchases, openings and clicks of the member in a year; all within one "
+        "hour are one. 0: taken from similar members or from the line of business.",
+    )
+    preferred_hour_source = fields.Selection(
+        [
+            ("own", "The Member"),
+            ("segment", "Similar Members"),
+            ("industry", "Line of Business"),
+        ],
+        string="Best Hour Learnt From",
+        readonly=True,
+        help="The member, as soon as there are enough facts; until then members of the "
+        "same RFM segment or life cycle; until these did enough, the line of business "
+        "chosen in the settings.",
     )
     preferred_channel = fields.Selection(
-        CHANNELS, string="Best Channel", readonly=True
+        CHANNELS,
+        string="Best Channel",
+        readonly=True,
+        help="Where the member answers the largest share of our messages, of the "
+        "channels the member agreed to. Else the only one on which the member can be "
+        "reached.",
     )
     preferred_channel_count = fields.Integer(
-        string="Facts Behind the Best Channel", readonly=True
+        string="Facts Behind the Best Channel",
+        readonly=True,
+        help="Messages the member answered there in the last 180 days. "
+        "0: it is the only channel.",
     )
     favourite_category_id = fields.Many2one(
         "product.category",
         string="Favourite Category",
         readonly=True,
-        index="btree_not_null",
         ondelete="set null",
         help="Product category the member bought most often.",
     )
     last_product_id = fields.Many2one(
         "product.product",
         readonly=True,
-        index="btree_not_null",
         ondelete="set null",
     )
     order_ids = fields.One2many(
@@ -181,32 +217,256 @@ class MemberProfile(models.Model):
         for profile in self:
             profile.order_ids = by_partner.get(profile.partner_id, orders.browse())
 
+    @api.constrains("tier_locked", "tier_lock_reason")
+    def _check_tier_lock_reason(self):
+        if self.filtered(lambda p: p.tier_locked and not p.tier_lock_reason):
+            raise ValidationError(
+                self.env._("Say why the tier is kept: colleagues will ask.")
+            )
+
+    @api.constrains("birthday", "joined_date")
+    def _check_dates(self):
+        today = fields.Date.context_today(self)
+        for profile in self:
+            if profile.birthday and profile.birthday > today:
+                raise ValidationError(
+                    self.env._("The birthday of %s is in the future.", profile.number)
+                )
+            if profile.joined_date > today:
+                raise ValidationError(
+                    self.env._("%s joins in the future.", profile.number)
+                )
+
+    def _compute_next_tier(self):
+        figures = self._get_window_figures()
+        tiers = self.env["member.tier"]._get_all()
+        for profile in self:
+            ladder = tiers.filtered(
+                lambda t, p=profile: t.company_id in (p.company_id, p.company_id[:0])
+            )
+            rank = {tier.id: rank for rank, tier in enumerate(ladder, start=1)}
+            above = ladder[rank.get(profile.tier_id.id, 0) :][:1]
+            profile.next_tier_id = above
+            profile.next_tier_progress = 100.0
+            profile.next_tier_hint = False
+            if above:
+                profile._describe_next_tier(above, figures.get(profile.id, {}))
+
+    def _describe_next_tier(self, tier, figures):
+        suffix = f"_{tier.window_days}" if tier.window_days else ""
+        orders = figures.get(f"orders{suffix}" if suffix else "order_count", 0)
+        revenue = float(figures.get(f"revenue{suffix}", 0))
+        parts, missing = [], []
+        if tier.min_revenue:
+            parts.append(revenue / tier.min_revenue)
+            if revenue < tier.min_revenue:
+                amount = tier.min_revenue - revenue
+                missing.append(
+                    self.env._(
+                        "%s more spending",
+                        format_amount(self.env, amount, self.currency_id),
+                    )
+                )
+        if tier.min_orders:
+            parts.append(orders / tier.min_orders)
+            if orders < tier.min_orders:
+                missing.append(
+                    self.env._("%s more orders", int(tier.min_orders - orders))
+                )
+        choose = min if tier.condition == "all" else max
+        self.next_tier_progress = 100 * max(0.0, min(1.0, choose(parts or [0.0])))
+        joint = self.env._(" and ") if tier.condition == "all" else self.env._(" or ")
+        self.next_tier_hint = joint.join(missing) or self.env._("with the next order")
+
+    def _get_window_figures(self):
+        """:returns: id → facts of the member, with those per window of the tiers
+        :rtype: dict[int, dict]
+        """
+        if not self.ids:
+            return {}
+        self.env.flush_all()
+        self.env.cr.execute(
+            self._get_fact_sql(self.partner_id.ids, fields.Datetime.now())
+        )
+        return {row["id"]: row for row in self.env.cr.dictfetchall()}
+
+    @api.depends("r_score", "f_score", "m_score")
+    def _compute_rfm_explanation(self):
+        scales = self.env["member.rfm.scale"]._get_all()
+        now = fields.Datetime.now()
+        for profile in self:
+            scale = scales.filtered(
+                lambda s, p=profile: s.company_id in (p.company_id, p.company_id[:0])
+            )[:1]
+            profile.rfm_explanation = (
+                profile._explain_rfm(scale, now) if profile.order_count else False
+            )
+
+    def _explain_rfm(self, scale, now):
+        days = (now - self.last_order_date).days
+        ranks = {
+            metric: scale._get_rank(metric, value) if scale else 0
+            for metric, value in zip(
+                METRICS, (days, self.order_count, self.revenue), strict=True
+            )
+        }
+        return "\n".join(
+            (
+                self.env._(
+                    "R%(score)s: last order %(days)s days ago, more recent than "
+                    "%(rank)s %% of members who bought",
+                    score=self.r_score,
+                    days=days,
+                    rank=ranks["recency"],
+                ),
+                self.env._(
+                    "F%(score)s: %(orders)s orders, more than %(rank)s %% of members "
+                    "who bought",
+                    score=self.f_score,
+                    orders=self.order_count,
+                    rank=ranks["frequency"],
+                ),
+                self.env._(
+                    "M%(score)s: %(revenue)s spent, more than %(rank)s %% of members "
+                    "who bought",
+                    score=self.m_score,
+                    revenue=format_amount(self.env, self.revenue, self.currency_id),
+                    rank=ranks["monetary"],
+                ),
+            )
+        )
+
     @api.model_create_multi
     def create(self, vals_list):
-        for vals in vals_list:
-            if not vals.get("number"):
-                vals["number"] = self.env["ir.sequence"].next_by_code(self._name)
+        unnumbered = [vals for vals in vals_list if not vals.get("number")]
+        numbers = self._get_next_numbers(len(unnumbered))
+        for vals, number in zip(unnumbered, numbers, strict=True):
+            vals["number"] = number
         profiles = super().create(vals_list)
-        for profile in profiles:
-            # sudo: enrolling somebody needs no right to edit contacts
-            profile.partner_id.sudo().member_profile_id = profile
+        profiles._link_partners()
         profiles._refresh_own()
         return profiles
 
+    @api.model
+    def _get_next_numbers(self, count):
+        """:returns: so many new member numbers, drawn in one statement"""
+        if not count:
+            return []
+        # sudo: whoever may enrol a member may draw a number
+        sequence = (
+            self.env["ir.sequence"]
+            .sudo()
+            .search(
+                [
+                    ("code", "=", self._name),
+                    ("company_id", "in", [self.env.company.id, False]),
+                ],
+                order="company_id",
+                limit=1,
+            )
+        )
+        if sequence.implementation != "standard" or sequence.use_date_range:
+            return [sequence.next_by_id() for _index in range(count)]
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT nextval(%s) FROM generate_series(1, %s)",
+                f"ir_sequence_{sequence.id:03d}",
+                count,
+            )
+        )
+        return [sequence.get_next_char(number) for (number,) in rows]
+
+    def _link_partners(self):
+        """Let the contacts know their profiles: the only write to a contact."""
+        if not self:
+            return
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE res_partner pa SET member_profile_id = p.id
+                  FROM member_profile p
+                 WHERE p.partner_id = pa.id AND p.id = ANY(%s)
+                   AND pa.member_profile_id IS DISTINCT FROM p.id
+                """,
+                self.ids,
+            )
+        )
+        self.env["res.partner"].invalidate_model()
+
+    def write(self, vals):
+        """Changes of tier by hand are noted in the history, with their reason."""
+        before = (
+            {profile: profile.tier_id for profile in self} if "tier_id" in vals else {}
+        )
+        states = {
+            profile: (profile.tier_date, profile.tier_review_date) for profile in before
+        }
+        result = super().write(vals)
+        changed = [p for p, tier in before.items() if p.tier_id != tier]
+        # sudo: the history is written along with the tier, never by hand
+        self.env["member.tier.change"].sudo().create(
+            [
+                {
+                    "profile_id": profile.id,
+                    "kind": "manual",
+                    "tier_id": profile.tier_id.id,
+                    "previous_tier_id": before[profile].id,
+                    "previous_date": states[profile][0],
+                    "previous_review_date": states[profile][1],
+                    "reason": vals.get("tier_lock_reason"),
+                    "user_id": self.env.uid,
+                }
+                for profile in changed
+            ]
+        )
+        return result
+
     def action_refresh(self):
-        """Refresh every member now instead of tonight."""
-        self._refresh()
+        """Refresh every member: at once, or in the background if there are many."""
+        if self.search_count([("id", ">", 0)], limit=ATONCE + 1) > ATONCE:
+            self.env.ref("member_messaging.ir_cron_member_messaging_refresh")._trigger()
+            message = self.env._(
+                "All members are being refreshed in the background. You can go on "
+                "working; the figures will be up to date in a few minutes."
+            )
+        else:
+            self._refresh()
+            message = self.env._("Tiers, RFM scores and life cycles are up to date.")
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
                 "type": "success",
-                "message": self.env._(
-                    "Tiers, RFM scores and life cycles are up to date."
-                ),
+                "message": message,
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }
+
+    def action_set_tier(self):
+        """Open the dialog that sets the tier by hand."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "member_messaging.member_tier_lock_action"
+        )
+        return {
+            **action,
+            "context": {
+                "default_profile_id": self.id,
+                "default_tier_id": self.tier_id.id,
+            },
+        }
+
+    def action_unlock_tier(self):
+        """Let orders decide about the tier again."""
+        self.write(
+            {
+                "tier_locked": False,
+                "tier_lock_reason": False,
+                "tier_lock_end_date": False,
+            }
+        )
+        self._refresh_own()
 
     def action_enrol(self):
         """Open the enrolment dialog from the list of members."""
@@ -220,276 +480,3 @@ class MemberProfile(models.Model):
             "member_messaging.member_consent_record_action"
         )
         return {**action, "context": {"default_profile_id": self.id}}
-
-    @api.model
-    def _cron_refresh(self):
-        self._refresh()
-
-    def _refresh_own(self):
-        """Refresh these members alone, measured by the last full scale."""
-        if self:
-            self._refresh(self.partner_id.ids)
-
-    @api.model
-    def _refresh(self, partner_ids=None, now=None):
-        """Recompute the figures of members from their orders, by set-based SQL.
-
-        Only rows whose figures differ are written, so that running it twice changes
-        nothing.
-
-        :param list[int] | None partner_ids: contacts to refresh by the stored RFM
-            scale; None refreshes everyone and rebuilds the scale first
-        :param datetime now: naive UTC time by which ages are judged
-        """
-        self.env.flush_all()
-        now = now or fields.Datetime.now()
-        windows = sorted(set(self._get_tiers().mapped("window_days")))
-        facts = SQL("(%s)", self._get_fact_sql(partner_ids, windows, now))
-        if partner_ids is None or len(partner_ids) > MANY:
-            facts = self._store_facts(facts)
-        if partner_ids is None:
-            # sudo: the scale belongs to the refresh; staff may only read it
-            self.env["member.rfm.scale"].sudo()._rebuild(facts, now)
-            self.env.flush_all()
-        changed = self.env.execute_query(self._get_update_sql(facts, now))
-        self._refresh_last_product([profile_id for (profile_id,) in changed])
-        self.env.invalidate_all(flush=False)
-
-    def _store_facts(self, facts):
-        """Put the facts into a temporary table, so that they are added up once.
-
-        :param SQL facts: subquery of :meth:`_get_fact_sql`
-        :returns: name of the table
-        :rtype: SQL
-        """
-        table = SQL("member_profile_fact")
-        self.env.cr.execute(SQL("DROP TABLE IF EXISTS %s", table))
-        self.env.cr.execute(
-            SQL("CREATE TEMP TABLE %s ON COMMIT DROP AS %s", table, facts)
-        )
-        # PostgreSQL knows nothing of a new table, and little of members who were
-        # enrolled in bulk a moment ago: it would join them row by row.
-        self.env.cr.execute(SQL("ANALYZE %s, member_profile", table))
-        return table
-
-    def _get_fact_sql(self, partner_ids, windows, now):
-        """:returns: SELECT of one row per member: ``id``, what the tier depends on,
-        first and last order, count, revenue, and per tier window of d days the
-        columns ``revenue_d`` and ``orders_d``
-        """
-        columns = [
-            SQL(
-                """COALESCE(SUM(o.amount) FILTER (WHERE %(since)s), 0) AS %(revenue)s,
-                   COUNT(*) FILTER (WHERE o.amount >= 0 AND %(since)s) AS %(orders)s""",
-                since=(
-                    SQL("o.date >= %s", now - timedelta(days=days))
-                    if days
-                    else SQL("TRUE")
-                ),
-                revenue=SQL.identifier(f"revenue_{days}"),
-                orders=SQL.identifier(f"orders_{days}"),
-            )
-            for days in windows
-        ]
-        return SQL(
-            """
-            SELECT p.id, pa.company_id, p.tier_id, p.tier_locked,
-                   MIN(o.date) FILTER (WHERE o.amount >= 0) AS first_order_date,
-                   MAX(o.date) FILTER (WHERE o.amount >= 0) AS last_order_date,
-                   COUNT(*) FILTER (WHERE o.amount >= 0) AS order_count,
-                   COALESCE(SUM(o.amount), 0) AS revenue%s
-              FROM member_profile p
-              JOIN res_partner pa ON pa.id = p.partner_id
-              LEFT JOIN (%s) o ON o.partner_id = p.partner_id AND %s
-             WHERE %s
-          GROUP BY p.id, pa.id
-            """,
-            SQL("").join(SQL(", %s", column) for column in columns),
-            self.env["member.order"]._get_order_sql(),
-            # Said of the orders as well: else all of them are read for one partner.
-            *(
-                SQL("TRUE")
-                if partner_ids is None
-                else SQL(
-                    "%s = ANY(%s)",
-                    SQL.identifier(table, "partner_id"),
-                    list(partner_ids),
-                )
-                for table in "op"
-            ),
-        )
-
-    def _get_update_sql(self, facts, now):
-        """:returns: UPDATE of the members whose figures changed, RETURNING their ids"""
-        columns = (
-            "first_order_date",
-            "last_order_date",
-            "order_count",
-            "revenue",
-            "average_order",
-            "r_score",
-            "f_score",
-            "m_score",
-            "rfm_segment_id",
-            "lifecycle",
-            "tier_id",
-        )
-        new, old = (
-            SQL(", ").join(SQL.identifier(alias, column) for column in columns)
-            for alias in ("n", "p")
-        )
-        return SQL(
-            """
-            WITH scored AS (%(scored)s),
-                 named AS (SELECT s.*, %(segment)s AS rfm_segment_id FROM scored s)
-            UPDATE member_profile p
-               SET (%(targets)s) = ROW(%(new)s)
-              FROM named n
-             WHERE n.id = p.id AND (%(new)s) IS DISTINCT FROM (%(old)s)
-         RETURNING p.id
-            """,
-            scored=self._get_scored_sql(facts, now),
-            segment=self._get_rfm_segment_sql(),
-            targets=SQL(", ").join(map(SQL.identifier, columns)),
-            new=new,
-            old=old,
-        )
-
-    def _get_scored_sql(self, facts, now):
-        limits = self.env["member.rfm.scale"]._get_limits()
-        days = SQL("floor(extract(epoch FROM %s - f.last_order_date) / 86400)", now)
-
-        def score(value, operator, metric):
-            passed = [
-                SQL("(%s %s %s)::int", value, SQL(operator), limit)
-                for limit in limits[metric]
-            ]
-            return SQL(
-                "CASE WHEN f.order_count > 0 THEN 1 + %s ELSE 0 END",
-                SQL(" + ").join([SQL("0"), *passed]),
-            )
-
-        return SQL(
-            """
-            SELECT f.id, f.first_order_date, f.last_order_date,
-                   f.order_count::int4 AS order_count, f.revenue::numeric AS revenue,
-                   ROUND(f.revenue::numeric / NULLIF(f.order_count, 0), 2)
-                       AS average_order,
-                   %(r)s AS r_score, %(f)s AS f_score, %(m)s AS m_score,
-                   %(lifecycle)s AS lifecycle, %(tier)s AS tier_id
-              FROM %(facts)s f
-            """,
-            r=score(days, "<=", "recency"),
-            f=score(SQL("f.order_count"), ">", "frequency"),
-            m=score(SQL("f.revenue"), ">", "monetary"),
-            lifecycle=self._get_lifecycle_sql(now),
-            tier=self._get_tier_sql(),
-            facts=facts,
-        )
-
-    def _get_rfm_segment_sql(self):
-        """The first segment, in order, whose ranges hold the member's scores."""
-        # sudo: as for the tiers
-        segments = self.env["member.rfm.segment"].sudo().search(
-            [("active", "=", True)]
-        )
-        cases = [
-            SQL(
-                "WHEN s.r_score BETWEEN %s AND %s AND s.f_score BETWEEN %s AND %s"
-                " AND s.m_score BETWEEN %s AND %s THEN %s",
-                segment.r_min,
-                segment.r_max,
-                segment.f_min,
-                segment.f_max,
-                segment.m_min,
-                segment.m_max,
-                segment.id,
-            )
-            for segment in segments
-        ]
-        return SQL("CASE %s ELSE NULL END", SQL(" ").join([*cases, SQL("WHEN FALSE THEN NULL::int")]))
-
-    @api.model
-    def _get_lifecycle_days(self):
-        """:returns: days a member stays new, active and sleeping
-        :rtype: tuple[int, int, int]
-        """
-        # sudo: parameters are readable by administrators only
-        get_param = self.env["ir.config_parameter"].sudo().get_param
-        return tuple(
-            int(get_param(f"member_messaging.{name}_days", default))
-            for name, default in (("new", 30), ("active", 90), ("sleeping", 365))
-        )
-
-    def _get_lifecycle_sql(self, now):
-        new, active, sleeping = (
-            now - timedelta(days=days) for days in self._get_lifecycle_days()
-        )
-        return SQL(
-            """
-            CASE WHEN f.order_count = 0 THEN 'prospect'
-                 WHEN f.first_order_date >= %s THEN 'new'
-                 WHEN f.last_order_date >= %s THEN 'active'
-                 WHEN f.last_order_date >= %s THEN 'sleeping'
-                 ELSE 'lost' END
-            """,
-            new,
-            active,
-            sleeping,
-        )
-
-    @api.model
-    def _get_tiers(self):
-        # sudo: a refresh concerns members and tiers of every company, whoever asks
-        return self.env["member.tier"].sudo().search([("active", "=", True)])
-
-    def _get_tier_sql(self):
-        """The highest tier whose conditions the member meets; a locked one stays."""
-        cases = [
-            SQL(
-                "WHEN %s >= %s AND %s >= %s AND (%s OR f.company_id = %s) THEN %s",
-                SQL.identifier("f", f"revenue_{tier.window_days}"),
-                tier.min_revenue,
-                SQL.identifier("f", f"orders_{tier.window_days}"),
-                tier.min_orders,
-                not tier.company_id,
-                tier.company_id.id or None,
-                tier.id,
-            )
-            for tier in reversed(self._get_tiers())
-        ]
-        return SQL(
-            "CASE WHEN f.tier_locked THEN f.tier_id %s END",
-            SQL(" ").join(cases),
-        )
-
-    def _refresh_last_product(self, profile_ids):
-        if not profile_ids:
-            return
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE member_profile p SET last_product_id = l.product_id
-                  FROM (SELECT DISTINCT ON (id) id, product_id FROM (
-                            SELECT q.id, l.product_id, so.date_order, l.id AS line_id
-                              FROM member_profile q
-                              JOIN sale_order so ON so.partner_id = q.partner_id
-                              JOIN sale_order_line l ON l.order_id = so.id
-                             WHERE q.id = ANY(%(ids)s) AND so.state = 'sale'
-                               AND l.product_id IS NOT NULL
-                               AND l.product_uom_qty > 0 AND l.reward_id IS NULL
-                         UNION ALL
-                            SELECT q.id, l.product_id, po.date_order, l.id
-                              FROM member_profile q
-                              JOIN pos_order po ON po.partner_id = q.partner_id
-                              JOIN pos_order_line l ON l.order_id = po.id
-                             WHERE q.id = ANY(%(ids)s) AND po.state IN ('paid', 'done')
-                               AND l.qty > 0 AND l.reward_id IS NULL
-                         UNION ALL -- comes last: nothing is left of what was bought
-                            SELECT unnest(%(ids)s::int[]), NULL, '-infinity', NULL
-                        ) sold ORDER BY id, date_order DESC, line_id DESC) l
-                 WHERE l.id = p.id AND p.last_product_id IS DISTINCT FROM l.product_id
-                """,
-                ids=profile_ids,
-            )
-        )

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class MemberRfmSegment(models.Model):
@@ -33,3 +33,9 @@ class MemberRfmSegment(models.Model):
         " AND 1 <= m_min AND m_min <= m_max AND m_max <= 5)",
         "Scores go from 1 to 5, and a range from its lower to its higher score.",
     )
+
+    @api.model
+    def _get_all(self):
+        """:returns: the segments of all companies, in order"""
+        # sudo: a refresh concerns members and segments of every company, whoever asks
+        return self.sudo().search([("active", "=", True)])

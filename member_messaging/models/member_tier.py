@@ -1,4 +1,8 @@
+from datetime import timedelta
+from itertools import pairwise
+
 from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 
 
 class MemberTier(models.Model):
@@ -25,16 +29,35 @@ class MemberTier(models.Model):
         help="Least number of orders a member must have placed in the window. "
         "0: no condition.",
     )
+    condition = fields.Selection(
+        [("all", "Both"), ("any", "One of Them")],
+        string="Needs",
+        required=True,
+        default="all",
+        help="Whether a member needs the spending and the orders, or one of them.",
+    )
     window_days = fields.Integer(
         string="Window (Days)",
         default=365,
         help="How far back orders count. 0: since the first order.",
     )
+    validity_days = fields.Integer(
+        string="Kept For (Days)",
+        default=365,
+        help="A member who reached the tier keeps it at least so long; then the tier "
+        "is reviewed. Refunds take back what they had earned at once.",
+    )
+    grace_days = fields.Integer(
+        string="Grace (Days)",
+        default=30,
+        help="So many days after the review a member may still catch up.",
+    )
     member_count = fields.Integer(compute="_compute_member_count")
 
     _positive_check = models.Constraint(
-        "CHECK (min_revenue >= 0 AND min_orders >= 0 AND window_days >= 0)",
-        "Spending, number of orders and window of a tier cannot be negative.",
+        "CHECK (min_revenue >= 0 AND min_orders >= 0 AND window_days >= 0"
+        " AND validity_days >= 0 AND grace_days >= 0)",
+        "Spending, number of orders and days of a tier cannot be negative.",
     )
 
     @api.depends("company_id")
@@ -51,6 +74,53 @@ class MemberTier(models.Model):
         )
         for tier in self:
             tier.member_count = counts.get(tier, 0)
+
+    @api.constrains(
+        "sequence",
+        "active",
+        "company_id",
+        "min_revenue",
+        "min_orders",
+        "condition",
+        "window_days",
+    )
+    def _check_order(self):
+        """Each tier must be harder to reach than the one before it."""
+        tiers = self._get_all()
+        for company in tiers.company_id or [tiers.company_id]:
+            ladder = tiers.filtered(
+                lambda t, c=company: t.company_id in (c, c.browse())
+            )
+            for lower, higher in pairwise(ladder):
+                if not higher._is_harder(lower):
+                    raise ValidationError(
+                        self.env._(
+                            "%(higher)s comes after %(lower)s but is not harder to "
+                            "reach, so that nobody would ever be %(lower)s. Ask for "
+                            "more spending or more orders, or change the order of the "
+                            "tiers.",
+                            higher=higher.name,
+                            lower=lower.name,
+                        )
+                    )
+
+    def _is_harder(self, lower):
+        mine, others = ((tier.min_revenue, tier.min_orders) for tier in (self, lower))
+        if (self.window_days, self.condition) != (lower.window_days, lower.condition):
+            # Not comparable number by number, but never the same.
+            return mine != others
+        return mine != others and all(m >= o for m, o in zip(mine, others, strict=True))
+
+    @api.model
+    def _get_all(self):
+        """:returns: the tiers of all companies from the lowest to the highest"""
+        # sudo: a refresh concerns members and tiers of every company, whoever asks
+        return self.sudo().search([("active", "=", True)])
+
+    def _get_review_date(self, today):
+        """:returns: day until which the tier is kept if it is reached today"""
+        self.ensure_one()
+        return today + timedelta(days=self.validity_days)
 
     def action_view_members(self):
         self.ensure_one()

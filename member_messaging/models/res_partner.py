@@ -1,4 +1,5 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.fields import Domain
 
 
 class ResPartner(models.Model):
@@ -33,9 +34,15 @@ class ResPartner(models.Model):
         related="member_profile_id.favourite_category_id",
         string="Member's Favourite Category",
     )
-    member_number = fields.Char(related="member_profile_id.number")
+    member_number = fields.Char(
+        compute="_compute_member_number",
+        search="_search_member_number",
+        help="Searching it finds former numbers as well.",
+    )
     member_joined_date = fields.Date(related="member_profile_id.joined_date")
-    member_birthday = fields.Date(related="member_profile_id.birthday")
+    member_birthday = fields.Date(
+        related="member_profile_id.birthday", string="Birthday", readonly=False
+    )
     member_last_order_date = fields.Datetime(
         related="member_profile_id.last_order_date", string="Member's Last Order"
     )
@@ -50,6 +57,33 @@ class ResPartner(models.Model):
     member_currency_id = fields.Many2one(
         related="member_profile_id.currency_id", string="Member's Currency"
     )
+
+    member_tag_assignment_ids = fields.One2many(
+        "member.tag.assignment",
+        "partner_id",
+        string="Tags by Rule",
+        readonly=True,
+        groups="member_messaging.group_member_messaging_user",
+    )
+
+    @api.depends("member_profile_id.number")
+    def _compute_member_number(self):
+        for partner in self:
+            # sudo: as the related fields above
+            partner.member_number = partner.sudo().member_profile_id.number
+
+    def _search_member_number(self, operator, value):
+        if operator in Domain.NEGATIVE_OPERATORS:
+            return NotImplemented
+        # sudo: as the related fields above
+        found = self.sudo().env["member.profile"]._search(
+            Domain("number", operator, value)
+            | Domain("former_number_ids.number", operator, value)
+        )
+        domain = Domain("member_profile_id", "in", found)
+        if operator == "in" and (False in value or None in value):
+            domain |= Domain("member_profile_id", "=", False)
+        return domain
 
     def action_member_enrol(self):
         """Open the enrolment dialog for these contacts."""

@@ -1,1 +1,2 @@
 from . import member_message_report
+from . import member_timeline

@@ -51,6 +51,8 @@ class MemberMessagingCommon(TransactionCase):
         cls.gateway = cls.env["member.gateway"].create(
             {"name": "Test Account", "provider": "sandbox", "price": 0.05}
         )
+        # one member gets more campaigns in an hour of testing than in a month
+        cls.policy = cls.env["member.send.policy"].create({"promotion_limit": 0})
         cls.program = cls.make_program()
         cls.template = cls.make_template(BODY)
 

@@ -1,16 +1,19 @@
+import base64
 import warnings
 from datetime import timedelta
+from unittest.mock import patch
 
 from odoo import fields
-from odoo.tests import TransactionCase, tagged
+from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import float_compare, float_round
 
 from ..demo import cdnow
+from ..models import member_import
+from ..tools.table import write_csv
 
 
-@tagged("post_install", "-at_install")
-class TestCdnow(TransactionCase):
-    """The figures of 2,357 real customers agree with the package ``lifetimes``.
+class CdnowCases:
+    """The figures of real customers agree with the package ``lifetimes``.
 
     ``summary_data_from_transaction_data`` gives per customer, in periods of some
     length: ``frequency`` (periods with a purchase, the first one left out),
@@ -32,17 +35,33 @@ class TestCdnow(TransactionCase):
 
     The figures compared are those users see: fields of ``member.profile`` and groups of
     ``member.order`` by day.
+
+    Every purchase counts, also those of 0 dollars.
     """
+
+    #: Name of the file, and its columns from left to right.
+    file = None
+    columns = ["customer", "date", "cds", "value"]
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.env = cls.env(context={**cls.env.context, "tz": "Asia/Shanghai"})
-        path = cdnow.find_file(cdnow.SAMPLE)
-        profiles = cdnow.load(cls.env, path)
-        cls.profiles = {profile.partner_id.ref: profile for profile in profiles}
+        path = cdnow.find_file(cls.file)
+        # member numbers are CD and the number of the customer
+        cls.profiles = {
+            profile.number.removeprefix("CD"): profile for profile in cls.load(path)
+        }
+        cls.customers = {
+            profile.partner_id: customer for customer, profile in cls.profiles.items()
+        }
         cls.today = fields.Date.context_today(cls.env.user)
         cls.purchases, cls.days, cls.repeats = cls.summarise(path)
+
+    @classmethod
+    def load(cls, path):
+        """:returns: the members of a file, with their orders"""
+        raise NotImplementedError
 
     @classmethod
     def summarise(cls, path):
@@ -56,8 +75,9 @@ class TestCdnow(TransactionCase):
             log = pandas.read_csv(
                 path,
                 sep=r"\s+",
-                names=["master", "customer", "date", "cds", "value"],
+                names=cls.columns,
                 dtype={"customer": str},
+                skiprows=int(cls.file == cdnow.MASTER),
             )
             log["date"] = pandas.to_datetime(log["date"], format="%Y%m%d")
             apart = log.assign(
@@ -85,7 +105,7 @@ class TestCdnow(TransactionCase):
 
         :param dict ours, theirs: customer → figure
         """
-        self.assertEqual(len(theirs), 2357)
+        self.assertEqual(len(theirs), self.customer_count)
         self.assertEqual(ours.keys(), theirs.keys())
         different = {
             customer: (ours[customer], theirs[customer])
@@ -98,12 +118,12 @@ class TestCdnow(TransactionCase):
         """:returns: customer → amounts of the days with orders, the first day first"""
         days = {customer: [] for customer in self.profiles}
         for partner, _day, amount in self.env["member.order"]._read_group(
-            [("partner_id.ref", "in", list(self.profiles))],
+            [("partner_id", "in", [partner.id for partner in self.customers])],
             ["partner_id", "date:day"],
             ["amount:sum"],
             order="partner_id, date:day",
         ):
-            days[partner.ref].append(amount)
+            days[self.customers[partner]].append(amount)
         return days
 
     def test_orders_and_revenue(self):
@@ -173,10 +193,84 @@ class TestCdnow(TransactionCase):
         )
 
     def test_free_purchases_are_orders(self):
-        """Eight purchases of 0 dollars are orders, and add nothing to the revenue."""
-        orders = self.env["member.order"].search(
-            [("partner_id.ref", "in", list(self.profiles)), ("amount", "=", 0)]
+        """They add nothing to the revenue."""
+        orders = self.env["member.order"].search_count(
+            [
+                ("partner_id", "in", [partner.id for partner in self.customers]),
+                ("amount", "=", 0),
+            ]
         )
-        self.assertEqual(len(orders), 8)
+        self.assertEqual(orders, self.free_count)
         counted = sum(profile.order_count for profile in self.profiles.values())
-        self.assertEqual(counted, 6919)
+        self.assertEqual(counted, self.order_count)
+
+
+@tagged("post_install", "-at_install")
+class TestCdnow(CdnowCases, TransactionCase):
+    """A tenth of the customers, as the demonstration loads them."""
+
+    file = cdnow.SAMPLE
+    columns = ["master", *CdnowCases.columns]
+    customer_count, order_count, free_count = 2357, 6919, 8
+
+    @classmethod
+    def load(cls, path):
+        return cdnow.load(cls.env, path)
+
+
+@tagged("post_install", "-at_install")
+class TestCdnowMaster(CdnowCases, TransactionCase):
+    """All customers, imported by staff from a member list, and then their orders."""
+
+    file = cdnow.MASTER
+    customer_count, order_count, free_count = 23570, 69659, 80
+
+    @classmethod
+    def load(cls, path):
+        rows = cdnow.read(path)
+        profiles = cls.import_members(sorted({row.customer for row in rows}))
+        cdnow.insert_orders(
+            cls.env,
+            rows,
+            {
+                profile.number.removeprefix("CD"): profile.partner_id.id
+                for profile in profiles
+            },
+        )
+        profiles._refresh()
+        return profiles
+
+    @classmethod
+    def import_members(cls, customers):
+        """Bring customers in by the buttons of the import.
+
+        :returns: their profiles
+        """
+        staff = new_test_user(
+            cls.env,
+            "importer",
+            groups="member_messaging.group_member_messaging_user",
+            lang="en_US",
+        )
+        table = [["姓名", "手机", "会员号"]]
+        for customer in customers:
+            phone = f"139 {int(customer):08d}"
+            table.append([f"Customer {customer}", phone, f"CD{customer}"])
+        job = (
+            cls.env["member.import"]
+            .with_user(staff)
+            .create(
+                {
+                    "file": base64.b64encode(write_csv(table)),
+                    "file_name": "cdnow.csv",
+                    "country_id": cls.env.ref("base.cn").id,
+                    "consent_source": "none",
+                }
+            )
+        )
+        # in the transaction of the test, not by the cron
+        with patch.object(member_import, "DIRECT_SIZE", len(customers)):
+            job.action_read()
+            job.action_check()
+            job.action_import()
+        return cls.env["member.profile"].search([("source", "=", "import")])

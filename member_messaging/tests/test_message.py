@@ -133,7 +133,7 @@ class TestClaim(MemberMessagingCommon):
         self.assertEqual([message.address for message in sent], [reached.phone])
         self.assertEqual(
             messages.mapped("reason"),
-            ["blocked", "refused", "no_consent", "no_consent", False],
+            ["blocked", "refused", "no_consent", "archived", False],
         )
         skipped = messages.filtered("reason")
         self.assertEqual(set(skipped.mapped("state")), {"skipped"})

@@ -111,25 +111,6 @@ class MemberPosCommon(MemberMessagingCommon, TillCommon):
             ],
         )
 
-
-@tagged("post_install", "-at_install")
-class TestPos(MemberPosCommon):
-    # ------------------------------------------------------------------- helpers
-
-    def use_code(self, code, partner=None, date=None):
-        """What the till asks before it applies a code."""
-        return self.main_pos_config.with_user(self.cashier).use_coupon_code(
-            code,
-            fields.Datetime.to_string(date or fields.Datetime.now()),
-            partner and partner.id,
-            False,
-        )
-
-    def assert_refused(self, code, words, partner=None):
-        answer = self.use_code(code, partner)
-        self.assertFalse(answer["successful"])
-        self.assertIn(words, answer["payload"]["error_message"])
-
     def sell_at_till(self, partner, lines, price=100.0):
         """An order as the till sends it once it is paid.
 
@@ -181,6 +162,25 @@ class TestPos(MemberPosCommon):
             )
         )
         return self.env["pos.order"].browse(answer["pos.order"][-1]["id"])
+
+
+@tagged("post_install", "-at_install")
+class TestPos(MemberPosCommon):
+    # ------------------------------------------------------------------- helpers
+
+    def use_code(self, code, partner=None, date=None):
+        """What the till asks before it applies a code."""
+        return self.main_pos_config.with_user(self.cashier).use_coupon_code(
+            code,
+            fields.Datetime.to_string(date or fields.Datetime.now()),
+            partner and partner.id,
+            False,
+        )
+
+    def assert_refused(self, code, words, partner=None):
+        answer = self.use_code(code, partner)
+        self.assertFalse(answer["successful"])
+        self.assertIn(words, answer["payload"]["error_message"])
 
     def get_reward_line(self, card, price=-10.0):
         """The line of a coupon that takes 10 off."""

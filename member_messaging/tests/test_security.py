@@ -1,3 +1,5 @@
+import base64
+
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
 from odoo.modules.neutralize import get_neutralization_queries
@@ -16,20 +18,30 @@ RIGHTS = {
     "member.consent": ("r", "r"),
     "member.consent.record": ("rwc", "rwc"),
     "member.event": ("r", "r"),
+    "member.former.number": ("r", "r"),
     "member.gateway": ("r", "rw"),
+    "member.import": ("rwcu", "rwcu"),
+    "member.import.column": ("rwcu", "rwcu"),
+    "member.import.line": ("r", "r"),
+    "member.import.mapping": ("r", "r"),
     "member.inbound": ("rw", "rw"),
     "member.message": ("r", "r"),
     "member.message.report": ("r", "r"),
     "member.order": ("r", "r"),
     "member.profile": ("rwc", "rwcu"),
     "member.profile.enrol": ("rwc", "rwc"),
-    "member.rfm.scale": ("r", "r"),
+    "member.rfm.scale": ("r", "rwcu"),
     "member.rfm.segment": ("r", "rwcu"),
     "member.segment": ("rwcu", "rwcu"),
+    "member.send.policy": ("r", "rwc"),
+    "member.tag.assignment": ("r", "r"),
+    "member.tag.rule": ("r", "rwcu"),
     "member.template": ("rwcu", "rwcu"),
     "member.template.registration": ("rwcu", "rwcu"),
     "member.tier": ("r", "rwcu"),
+    "member.timeline": ("r", "r"),
     "member.tier.change": ("r", "r"),
+    "member.tier.lock": ("rwc", "rwc"),
 }
 OPERATIONS = {"r": "read", "w": "write", "c": "create", "u": "unlink"}
 
@@ -179,9 +191,27 @@ class TestSecurity(MemberMessagingCommon):
         profile = self.make_members(1, **company)
         tier = self.env["member.tier"].create({"name": "Ours", **company})
         self.env["member.rfm.segment"].create({"name": "Ours", **company})
+        scale = self.env["member.rfm.scale"].create(company)
         self.env["member.tier.change"].create(
             {"profile_id": profile.id, "tier_id": tier.id, "kind": "manual"}
         )
+        self.env["member.former.number"].create(
+            {"profile_id": profile.id, "number": "OLD"}
+        )
+        tag = self.env["res.partner.category"].create({"name": "Ours"})
+        rule = self.env["member.tag.rule"].create(
+            {"category_id": tag.id, "kind": "domain", **company}
+        )
+        rule.action_apply()
+        job = self.env["member.import"].create(
+            {
+                "file": base64.b64encode(b"name,number\r\nTom,T1\r\n"),
+                "consent_source": "none",
+                **company,
+            }
+        )
+        job.action_read()
+        job.action_check()
         self.template.write(company)
         self.template.registration_ids = [
             Command.create({"gateway_id": self.gateway.id, "code": "SMS_1"})
@@ -205,22 +235,31 @@ class TestSecurity(MemberMessagingCommon):
             "member.campaign.variant": [("id", "=", message.variant_id.id)],
             "member.consent": [("profile_id", "=", profile.id)],
             "member.event": [("message_id", "=", message.id)],
+            "member.former.number": [("profile_id", "=", profile.id)],
             "member.gateway": [("id", "=", self.gateway.id)],
+            "member.import": [("id", "=", job.id)],
+            "member.import.column": [("import_id", "=", job.id)],
+            "member.import.line": [("import_id", "=", job.id)],
+            "member.import.mapping": [("company_id", "=", self.company.id)],
             "member.inbound": [("message_id", "=", message.id)],
             "member.message": [("id", "=", message.id)],
             "member.message.report": [("message_id", "=", message.id)],
             "member.order": [("partner_id", "=", profile.partner_id.id)],
             "member.profile": [("id", "=", profile.id)],
             "member.segment": [("id", "=", message.campaign_id.segment_ids.id)],
+            "member.send.policy": [("company_id", "=", self.company.id)],
+            "member.tag.assignment": [("rule_id", "=", rule.id)],
+            "member.tag.rule": [("id", "=", rule.id)],
             "member.template": [("id", "=", self.template.id)],
             "member.template.registration": [("template_id", "=", self.template.id)],
+            "member.rfm.scale": [("id", "=", scale.id)],
             "member.rfm.segment": [("name", "=", "Ours")],
             "member.tier": [("name", "=", "Ours")],
             "member.tier.change": [("profile_id", "=", profile.id)],
+            "member.timeline": [("partner_id", "=", profile.partner_id.id)],
         }
-        shared = {"member.rfm.scale"}
         self.assertEqual(
-            domains.keys() | shared,
+            set(domains),
             {model._name for model in self.models if not model._transient},
         )
         for name, domain in domains.items():

@@ -110,6 +110,44 @@ class TestCampaignTours(MemberMessagingCommon, HttpCase):
 
 
 @tagged("post_install", "-at_install")
+class TestSegmentTours(MemberMessagingCommon, HttpCase):
+    """Staff make a segment, see who can be reached, and write to a selection."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env["member.profile"].search([("id", "!=", False)]).unlink()
+        cls.profiles = cls.make_members(3) + cls.make_members(2, is_granted=False)
+        cls.profiles.birthday = fields.Date.today().replace(day=1, year=1990)
+        cls.profiles[0].partner_id.phone = False
+
+    def test_segment(self):
+        outdated = self.make_segment(self.profiles, name="Outdated")
+        self.env.cr.execute(
+            "UPDATE member_segment SET domain = '[(' WHERE id = %s", (outdated.id,)
+        )
+        self.env.invalidate_all()
+        self.start_tour("/odoo", "member_messaging_segment", login=self.staff.login)
+        self.env.invalidate_all()
+        segment = self.env["member.segment"].search([("name", "=", "Tea lovers")])
+        self.assertIn("member_birthday_month", segment.domain)
+        self.assertIn("member_days_since_order", segment.domain)
+
+    def test_send_to_these(self):
+        self.start_tour(
+            "/odoo", "member_messaging_send_to_these", login=self.staff.login
+        )
+        self.env.invalidate_all()
+        [campaign] = self.env["member.campaign"].search(
+            [("create_uid", "=", self.staff.id)]
+        )
+        self.assertEqual(
+            self.env["res.partner"].search(campaign._get_audience_domain()),
+            self.profiles.partner_id,
+        )
+
+
+@tagged("post_install", "-at_install")
 class TestPosTours(MemberPosCommon):
     """The cashier at the till; what is on the screen is checked by the tours."""
 
@@ -183,3 +221,31 @@ class TestPosTours(MemberPosCommon):
         message = self.make_named_coupons({"Typed": "0447K2M9QXT4RW4"})
         order = self.run_tour("member_messaging_pos_trouble")
         self.assert_redeemed(message, order, 90, 10)
+
+    def test_member(self):
+        """Enrol at the till, see the tier, choose members by their cards."""
+        self.env["ir.config_parameter"].set_param(
+            "point_of_sale.limited_customer_count", 1
+        )
+        ordinary, gold = self.env["member.tier"].create(
+            [{"name": "Ordinary"}, {"name": "Gold", "min_revenue": 1000}]
+        )
+        self.product.barcode = "TEA-1"
+        amy = self.make_partners(1, name="Amy Walk-in")
+        bea, cleo = self.make_members(2, is_granted=False)
+        for profile, name, number in (
+            (bea, "Bea Member", "CARD-0042"),
+            (cleo, "Cleo Member", "CARD-0043"),
+        ):
+            profile.partner_id.name = name
+            profile.number = number
+        bea.write({"tier_id": gold.id, "tier_locked": True, "tier_lock_reason": "VIP"})
+        order = self.run_tour("member_messaging_pos_member")
+        self.assertRecordValues(
+            amy.member_profile_id, [{"source": "pos", "tier_id": ordinary.id}]
+        )
+        self.assertFalse(amy.member_profile_id.consent_ids)
+        self.assertRecordValues(
+            order, [{"partner_id": cleo.partner_id.id, "amount_total": 200}]
+        )
+        self.assertEqual(cleo.order_count, 1)

@@ -1,2 +1,3 @@
 from . import member_consent_record
 from . import member_profile_enrol
+from . import member_tier_lock

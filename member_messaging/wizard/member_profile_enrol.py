@@ -51,13 +51,10 @@ class MemberProfileEnrol(models.TransientModel):
                     "consent: the contacts become members either way."
                 )
             )
-        profiles = self.env["member.profile"].create(
-            [
-                {"partner_id": partner.id, "source": self.source}
-                for partner in self.partner_ids
-                if not partner.member_profile_id
-            ]
+        joining = self.partner_ids.filtered(
+            lambda partner: not partner.member_profile_id
         )
+        profiles = self.env["member.profile"]._enrol(joining.ids, self.source)
         if self.is_granted:
             # sudo: the ledger is written by dialogs only, never by hand
             self.env["member.consent"].sudo().create(
