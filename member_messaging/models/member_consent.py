@@ -132,43 +132,50 @@ class MemberConsent(models.Model):
             ]
         )
 
+    # What forbids writing to a member is asked at planning and again at the claim: once
+    # for a million members, once for a few. Both join what these two name, each in
+    # the way that suits it.
+
     @staticmethod
-    def _get_refusal_sql(profile, address, channel, category):
-        """What forbids writing to a member: asked at planning and again at the claim.
+    def _get_current_sql(profile, channel, category):
+        """:returns: condition on a row ``consent``: it is the member's word on such
+        messages. At most one row of the table meets it.
 
         :param SQL profile: expression of the profile's id
-        :param SQL address: expression of the E.164 number
         :param SQL channel: expression of the channel
         :param SQL category: expression of the campaign's category
-        :returns: expression giving a reason, or NULL if the member may be written to
         """
-        current = SQL(
+        return SQL(
             """
-            SELECT FROM member_consent consent
-             WHERE consent.is_current AND consent.profile_id = %(profile)s
-               AND consent.channel = %(channel)s
-               AND consent.purpose = CASE WHEN %(category)s IN %(advertising)s
-                                          THEN 'promotion' ELSE 'service' END
+            consent.is_current AND consent.profile_id = %(profile)s
+            AND consent.channel = %(channel)s
+            AND consent.purpose = CASE WHEN %(category)s IN %(advertising)s
+                                       THEN 'promotion' ELSE 'service' END
             """,
             profile=profile,
             channel=channel,
             category=category,
             advertising=ADVERTISING,
         )
+
+    @staticmethod
+    def _get_refusal_sql(category):
+        """:returns: expression giving the reason not to write to a member, or NULL if
+        the member may be written to. It asks the row ``consent`` of
+        :meth:`_get_current_sql`, and ``listed``, the active row of ``phone_blacklist``
+        with the number; either may be missing.
+
+        :param SQL category: expression of the campaign's category
+        """
         return SQL(
             """
-            CASE WHEN EXISTS (%(current)s AND consent.state = 'refused')
-                 THEN 'refused'
-                 WHEN %(category)s IN %(advertising)s AND NOT EXISTS (
-                          %(current)s AND consent.state = 'granted'
+            CASE WHEN consent.state = 'refused' THEN 'refused'
+                 WHEN %(category)s IN %(advertising)s AND NOT (
+                          consent.state IS NOT NULL
                           AND COALESCE(consent.expiry_date, 'infinity') >= %(today)s)
                  THEN 'no_consent'
-                 WHEN EXISTS (SELECT FROM phone_blacklist listed
-                               WHERE listed.active AND listed.number = %(address)s)
-                 THEN 'blocked' END
+                 WHEN listed.number IS NOT NULL THEN 'blocked' END
             """,
-            address=address,
-            current=current,
             category=category,
             advertising=ADVERTISING,
             today=fields.Date.today(),

@@ -335,7 +335,7 @@ class MemberProfile(models.Model):
                 SELECT m.id, m.zone, o.date, %(full)s AS weight
                   FROM (%(orders)s) o
                   JOIN %(zones)s m ON m.partner_id = o.partner_id
-                 WHERE o.amount >= 0 AND o.date >= %(since)s AND o.date <= %(now)s
+                 WHERE o.order_count > 0 AND o.date >= %(since)s AND o.date <= %(now)s
              UNION ALL
                 SELECT m.id, m.zone, e.date,
                        CASE WHEN e.date < s.sent_date + %(prompt)s

@@ -188,6 +188,11 @@ class MemberImport(models.Model):
                 limit=10,
             )
 
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_moving(self):
+        if any(job.state in MOVING_STATES for job in self):
+            raise UserError(self.env._("Stop the import before you delete it."))
+
     @api.autovacuum
     def _gc_imports(self):
         """Forget imports after 30 days: their files and lines are personal data."""
@@ -500,9 +505,13 @@ class MemberImport(models.Model):
         jobs = self.search([("state", "in", MOVING_STATES)], order="id")
         progress(remaining=sum(job._get_remaining() for job in jobs))
         for job in jobs:
-            # As whoever started it, so that contacts tell who brought them.
-            job = job.with_user(job.write_uid or job.create_uid).with_company(
-                job.company_id
+            # As whoever started it: contacts tell who brought them, texts are in
+            # the user's language.
+            user = job.write_uid or job.create_uid
+            job = (
+                job.with_user(user)
+                .with_company(job.company_id)
+                .with_context(lang=user.lang, tz=user.tz)
             )
             while job.state in MOVING_STATES:
                 count = job._try_step()

@@ -222,27 +222,9 @@ class MemberMessage(models.Model):
             ``reason``, NULL for those who get the message
         :rtype: SQL
         """
+        consents = self.env["member.consent"]
         return SQL(
             """
-            WITH audience AS (
-                SELECT p.id AS profile_id, pa.id AS partner_id, p.tier_id,
-                       pa.phone, pa.phone_sanitized AS address,
-                       %(holdout_point)s AS holdout_point,
-                       %(variant_point)s AS variant_point
-                  FROM res_partner pa
-                  JOIN member_profile p ON p.id = pa.member_profile_id
-                 WHERE pa.id IN %(audience)s
-            ), judged AS (
-                SELECT a.*, CASE WHEN COALESCE(a.phone, '') = '' THEN 'no_address'
-                                 WHEN a.address IS NULL THEN 'invalid_address'
-                                 ELSE %(refusal)s END AS barrier
-                  FROM audience a
-            ), counted AS (
-                SELECT j.*, row_number() OVER (
-                           PARTITION BY j.address, j.barrier IS NULL
-                           ORDER BY j.profile_id) AS copy
-                  FROM judged j
-            )
             SELECT c.profile_id, c.partner_id, c.tier_id, c.address, c.variant_point,
                    CASE WHEN c.barrier IS NOT NULL THEN c.barrier
                         WHEN c.copy > 1 THEN 'duplicate_address'
@@ -250,7 +232,20 @@ class MemberMessage(models.Model):
                         WHEN full_up.profile_id IS NOT NULL THEN 'frequency_cap'
                         WHEN c.holdout_point < %(holdout)s THEN 'holdout'
                         END AS reason
-              FROM counted c
+              FROM (SELECT j.*, row_number() OVER (
+                               PARTITION BY j.address, j.barrier IS NULL
+                               ORDER BY j.profile_id) AS copy
+                      FROM (SELECT a.*, %(holdout_point)s AS holdout_point,
+                                   %(variant_point)s AS variant_point,
+                                   CASE WHEN COALESCE(a.phone, '') = ''
+                                        THEN 'no_address'
+                                        WHEN a.address IS NULL THEN 'invalid_address'
+                                        ELSE %(refusal)s END AS barrier
+                              FROM (%(audience)s) a
+                              LEFT JOIN member_consent consent ON %(current)s
+                              LEFT JOIN phone_blacklist listed
+                                     ON listed.number = a.address AND listed.active
+                           ) j) c
               -- In effect a LEFT JOIN. Right after planning nobody knows how many
               -- have got enough: taken for few, they would be compared one by one.
               -- This join can only be done by hashing or sorting.
@@ -259,15 +254,33 @@ class MemberMessage(models.Model):
             """,
             holdout_point=self._get_point_sql(campaign, "holdout"),
             variant_point=self._get_point_sql(campaign, "variant"),
-            audience=self.env["res.partner"]._search(audience).subselect(),
-            refusal=self.env["member.consent"]._get_refusal_sql(
-                SQL("a.profile_id"),
-                SQL("a.address"),
-                SQL("%s", channel),
-                SQL("%s", category),
+            audience=self._get_audience_sql(audience),
+            refusal=consents._get_refusal_sql(SQL("%s", category)),
+            current=consents._get_current_sql(
+                SQL("a.profile_id"), SQL("%s", channel), SQL("%s", category)
             ),
             full_up=self._get_full_up_sql(company, category, campaign, date),
             holdout=campaign.holdout_rate if campaign else 0,
+        )
+
+    def _get_audience_sql(self, audience):
+        """:returns: SELECT of what a decision needs of the members"""
+        query = self.env["res.partner"]._search(audience)
+        # the order of contacts is of no use here, and costs a sort
+        query.order = None
+        # where the tier is not asked for PostgreSQL leaves the join out
+        query.add_join(
+            "LEFT JOIN",
+            "p",
+            SQL("member_profile"),
+            SQL("p.id = res_partner.member_profile_id"),
+        )
+        return query.select(
+            "res_partner.member_profile_id AS profile_id",
+            "res_partner.id AS partner_id",
+            "p.tier_id",
+            "res_partner.phone",
+            "res_partner.phone_sanitized AS address",
         )
 
     @api.model
@@ -338,8 +351,8 @@ class MemberMessage(models.Model):
         if not campaign:
             return SQL("NULL::numeric")
         return SQL(
-            "(('x' || substr(md5(%s || p.id::text), 1, 7))::bit(28)::int %% 10000)"
-            " / 100.0",
+            "(('x' || substr(md5(%s || a.profile_id::text), 1, 7))::bit(28)::int"
+            " %% 10000) / 100.0",
             f"{purpose}:{campaign._origin.id}:",
         )
 

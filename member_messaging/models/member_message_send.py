@@ -190,6 +190,7 @@ class MemberMessage(models.Model):
 
     def _lock_due(self, gateway):
         """:returns: id, reason not to send, and the number the contact has now"""
+        consents = self.env["member.consent"]
         return self.env.execute_query(
             SQL(
                 """
@@ -205,6 +206,12 @@ class MemberMessage(models.Model):
                   JOIN member_campaign c ON c.id = m.campaign_id
                   JOIN member_gateway g ON g.id = m.gateway_id
                   LEFT JOIN res_partner pa ON pa.id = m.partner_id
+                  -- LIMIT: looked up for these few, never read as a whole
+                  LEFT JOIN LATERAL (SELECT consent.state, consent.expiry_date
+                                       FROM member_consent consent
+                                      WHERE %(current)s LIMIT 1) consent ON TRUE
+                  LEFT JOIN phone_blacklist listed
+                         ON listed.number = pa.phone_sanitized AND listed.active
                  WHERE m.state = 'queued' AND m.gateway_id = %(gateway)s
                    AND m.due_date <= %(now)s AND c.state = 'sending'
                    AND g.state = 'active'
@@ -212,11 +219,9 @@ class MemberMessage(models.Model):
                  LIMIT %(limit)s
                    FOR UPDATE OF m SKIP LOCKED
                 """,
-                refusal=self.env["member.consent"]._get_refusal_sql(
-                    SQL("m.profile_id"),
-                    SQL("pa.phone_sanitized"),
-                    SQL("m.channel"),
-                    SQL("c.category"),
+                refusal=consents._get_refusal_sql(SQL("c.category")),
+                current=consents._get_current_sql(
+                    SQL("m.profile_id"), SQL("m.channel"), SQL("c.category")
                 ),
                 gateway=gateway.id,
                 now=fields.Datetime.now(),

@@ -4,6 +4,7 @@ from reportlab.graphics.barcode import createBarcodeDrawing
 
 from odoo import api, fields, models
 from odoo.fields import Domain
+from odoo.tools import SQL
 
 from ..tools.domains import get_required_ids
 
@@ -180,6 +181,25 @@ class MemberProfile(models.Model):
                 [("partner_id", "=", profile.partner_id.id), *domain], limit=LATEST
             )
 
+    # --------------------------------------------------------------------- pivots
+
+    def _field_to_sql(self, alias, field_expr, query=None):
+        """Money adds up in pivots only where its currency can be grouped, and this
+        one is stored nowhere: it is that of the contact's company."""
+        if field_expr != "currency_id" or query is None:
+            return super()._field_to_sql(alias, field_expr, query)
+        partner = query.left_join(
+            alias, "partner_id", "res_partner", "id", "partner_id"
+        )
+        company = query.left_join(
+            partner, "company_id", "res_company", "id", "company_id"
+        )
+        return SQL(
+            "COALESCE(%s, %s)",
+            SQL.identifier(company, "currency_id"),
+            self.env["res.company"]._get_main_company().currency_id.id,
+        )
+
     # --------------------------------------------------------------------- counts
 
     def _compute_timeline_count(self):
@@ -246,6 +266,35 @@ class MemberProfile(models.Model):
             "domain": [("partner_id", "=", self.partner_id.id), *domain],
             "context": {"create": False},
         }
+
+
+class LoyaltyCard(models.Model):
+    _inherit = "loyalty.card"
+
+    coupon_state = fields.Selection(
+        [
+            ("open", "Can Be Used"),
+            ("used", "Used"),
+            ("expired", "Expired"),
+            ("withdrawn", "Withdrawn"),
+        ],
+        string="State of the Coupon",
+        compute="_compute_coupon_state",
+    )
+
+    @api.depends("points", "expiration_date", "active", "program_id")
+    def _compute_coupon_state(self):
+        today = fields.Date.context_today(self)
+        for card in self:
+            rewards = card.program_id.reward_ids
+            if not card.active:
+                card.coupon_state = "withdrawn"
+            elif card.points < min(rewards.mapped("required_points"), default=1):
+                card.coupon_state = "used"
+            elif card.expiration_date and card.expiration_date < today:
+                card.coupon_state = "expired"
+            else:
+                card.coupon_state = "open"
 
 
 class MemberOrder(models.Model):

@@ -3,7 +3,6 @@ from datetime import date
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
-from odoo.tools.sql import table_columns
 
 
 class MemberProfile(models.Model):
@@ -40,14 +39,6 @@ class MemberProfile(models.Model):
                     member=taken.profile_id.number,
                 )
             )
-
-    @api.model
-    def _find_by_number(self, number):
-        """:returns: the member who has this number or had it before a merge"""
-        return self.search(
-            ["|", ("number", "=", number), ("former_number_ids.number", "=", number)],
-            limit=1,
-        )
 
     @api.model
     def _merge_partners(self, sources, destination):
@@ -124,9 +115,12 @@ class MemberProfile(models.Model):
                 "tier_date": best.tier_date,
                 "tier_review_date": best.tier_review_date,
             }
-        locked = (self | others).filtered("tier_locked")
-        if locked and not self.tier_locked:
-            lock = max(locked, key=lambda p: p.tier_lock_end_date or date.max)
+        lock = max(
+            (self | others).filtered("tier_locked"),
+            key=lambda p: (p.tier_lock_end_date or date.max, p == self),
+            default=self,
+        )
+        if lock != self:
             values.update(
                 tier_locked=True,
                 tier_lock_reason=lock.tier_lock_reason,
@@ -166,47 +160,17 @@ class MemberProfile(models.Model):
         Unlike the merge of contacts it deletes nothing: a row that cannot be moved
         makes the merge fail.
         """
-        models_by_table = {model._table: name for name, model in self.env.items()}
         wizard = self.env["base.partner.merge.automatic.wizard"]
-        moved = []
         for table, column in wizard._get_fk_on(self._table):
-            columns = table_columns(self.env.cr, table)
-            if "id" not in columns:
-                self._absorb_relation(others, table, column, columns)
-                continue
-            rows = self.env.execute_query(
+            self.env.cr.execute(
                 SQL(
                     "UPDATE %(table)s SET %(column)s = %(survivor)s"
-                    " WHERE %(column)s = ANY(%(others)s) RETURNING id",
+                    " WHERE %(column)s = ANY(%(others)s)",
                     table=SQL.identifier(table),
                     column=SQL.identifier(column),
                     survivor=self.id,
                     others=others.ids,
                 )
             )
-            if rows and table in models_by_table:
-                moved.append((table, column, [row_id for (row_id,) in rows]))
         self.env.invalidate_all(flush=False)
-        for table, column, ids in moved:
-            # stored fields that depend on the member
-            self.env[models_by_table[table]].browse(ids).modified([column])
         wizard._update_reference_fields_generic(self._name, others, self)
-
-    def _absorb_relation(self, others, table, column, columns):
-        """Rows of a Many2many: what both have is there once."""
-        [other_column] = set(columns) - {column}
-        self.env.cr.execute(
-            SQL(
-                """
-                INSERT INTO %(table)s (%(column)s, %(other)s)
-                SELECT DISTINCT %(survivor)s, %(other)s FROM %(table)s
-                 WHERE %(column)s = ANY(%(others)s)
-           ON CONFLICT DO NOTHING
-                """,
-                table=SQL.identifier(table),
-                column=SQL.identifier(column),
-                other=SQL.identifier(other_column),
-                survivor=self.id,
-                others=others.ids,
-            )
-        )

@@ -88,9 +88,33 @@ class MemberProfile(models.Model):
         self.env.invalidate_all(flush=False)
 
     def _refresh_many(self, partner_ids, now, commit):
+        def run(method, *args):
+            work = partial(method, *args)
+            # Another refresh may be at work, or a till: what loses tries again.
+            return retrying(work, self.env) if commit else work()
+
+        if commit:
+            # Before the first snapshot of a new transaction, so that a refresh that
+            # has to wait for the scale sees what the other one made of it.
+            self.env.cr.commit()  # pylint: disable=invalid-commit
+            self.env.cr.execute(
+                SQL("LOCK TABLE member_rfm_scale IN SHARE ROW EXCLUSIVE MODE")
+            )
+        count = run(self._prepare_steps, partner_ids, now)
+        missed = []
+        for start in range(0, count, STEP):
+            missed += run(self._refresh_step, start, now)
+        if missed:
+            self._refresh(missed, now, commit)
+
+    def _prepare_steps(self, partner_ids, now):
+        """Compare everything, in one snapshot.
+
+        :returns: number of rows in the table ``member_profile_step``
+        """
         self.env.cr.execute(SQL("SET LOCAL work_mem = %s", WORK_MEM))
         self.env.cr.execute(SQL("SET LOCAL jit = off"))  # costs more than it saves
-        # It knows little of members who were enrolled in bulk a moment ago either.
+        # PostgreSQL knows little of members who were enrolled in bulk a moment ago.
         self.env.cr.execute(SQL("ANALYZE member_profile"))
         facts = self._store("fact", self._get_fact_sql(partner_ids, now))
         if partner_ids is None:
@@ -101,21 +125,15 @@ class MemberProfile(models.Model):
             "product", self._get_product_sql(self._choose_partners(facts, changes))
         )
         steps = self._store("step", self._add_products_sql(changes, products))
-        [(count,)] = self.env.execute_query(SQL("SELECT COUNT(*) FROM %s", steps))
-        missed = []
-        for start in range(0, count, STEP):
-            step = partial(self._refresh_step, steps, start, now)
-            missed += retrying(step, self.env) if commit else step()
-        for table in (facts, changes, products, steps):
+        for table in (facts, changes, products):
             self.env.cr.execute(SQL("DROP TABLE %s", table))
-        if missed:
-            self._refresh(missed, now, commit)
+        [(count,)] = self.env.execute_query(SQL("SELECT COUNT(*) FROM %s", steps))
+        return count
 
-    def _refresh_step(self, steps, start, now):
+    def _refresh_step(self, start, now):
         """:returns: contacts whose profile somebody else wrote since the comparison"""
         step = SQL(
-            "SELECT * FROM %s WHERE position > %s AND position <= %s",
-            steps,
+            "SELECT * FROM member_profile_step WHERE position > %s AND position <= %s",
             start,
             start + STEP,
         )
@@ -150,7 +168,7 @@ class MemberProfile(models.Model):
         table = SQL.identifier(f"member_profile_{name}")
         self.env.cr.execute(SQL("DROP TABLE IF EXISTS %s", table))
         self.env.cr.execute(SQL("CREATE TEMP TABLE %s AS %s", table, query))
-        # PostgreSQL knows nothing of a new table: it would join it row by row.
+        # It knows nothing of a new table, and would join it row by row.
         self.env.cr.execute(SQL("ANALYZE %s", table))
         return table
 
@@ -575,7 +593,7 @@ class MemberProfile(models.Model):
             were compared are left
         :rtype: set[int]
         """
-        rows = self.env.execute_query(
+        self.env.cr.execute(
             SQL(
                 """
                 WITH changed AS (
@@ -614,6 +632,8 @@ class MemberProfile(models.Model):
                 ladder=self._get_ladder_sql(),
                 now=now,
                 uid=self.env.uid,
-            )
+            ),
+            # Losing against somebody else is no error: the step is tried again.
+            log_exceptions=False,
         )
-        return {profile_id for (profile_id,) in rows}
+        return {profile_id for (profile_id,) in self.env.cr.fetchall()}

@@ -23,6 +23,8 @@ CONDITIONS = {
 }
 CONDITION_FIELDS = sorted({name for names in CONDITIONS.values() for name in names})
 MAX_DAYS = 36500
+#: From so many rows on, statistics are worth their while.
+MANY = 1000
 
 
 class MemberTagRule(models.Model):
@@ -453,17 +455,25 @@ class MemberTagRule(models.Model):
         self.ensure_one()
         if problem := self._get_problem():
             raise UserError(problem)
-        counts = self._keep_only(self._get_wanted_sql(fields.Datetime.now()))
+        self._lock()
+        wanted = self._store_wanted(fields.Datetime.now())
+        removed = self._remove_except(wanted)
+        added = self._add(wanted)
+        self._invalidate_tags()
         self.write({"applied_date": fields.Datetime.now(), "error": False})
-        return counts
+        return added, removed
 
     def _release(self):
         """Take away what one rule has set and no other rule wants."""
         # sudo: as in action_apply; the caller has checked the right to end the rule
-        self.sudo()._keep_only(SQL("SELECT NULL::int4 AS partner_id WHERE FALSE"))
+        rule = self.sudo()
+        rule._lock()
+        rule._remove_except(SQL("(SELECT NULL::int4 AS partner_id WHERE FALSE)"))
+        rule._invalidate_tags()
 
     def _lock(self):
         """Rules of one tag look at one another: they are applied one at a time."""
+        self.env.flush_all()
         owned = self.env["member.tag.assignment"].search(
             [("rule_id", "=", self.id)], limit=1
         )
@@ -481,24 +491,47 @@ class MemberTagRule(models.Model):
                 )
             ) from error
 
-    def _keep_only(self, wanted):
-        """Own the tags of the wanted contacts and of nobody else, in one statement.
+    def _store_wanted(self, now):
+        """Put the contacts who meet the condition into a temporary table.
 
-        :param SQL wanted: SELECT of one column ``partner_id``, without duplicates
-        :returns: number of tags added, number of tags removed
-        :rtype: tuple[int, int]
+        PostgreSQL takes what is left of a condition for a handful of rows, and would
+        compare each of a million contacts with each other one.
+
+        :param datetime now: as of :meth:`_get_wanted_sql`
+        :returns: name of the table: ``partner_id`` and ``is_added``, not yet set
+        :rtype: SQL
         """
-        self.env.flush_all()
-        self._lock()
-        [counts] = self.env.execute_query(
+        table = SQL("member_tag_wanted")
+        self.env.cr.execute(SQL("DROP TABLE IF EXISTS %s", table))
+        self.env.cr.execute(
             SQL(
                 """
-                WITH wanted AS MATERIALIZED (%(wanted)s),
-                lost AS (
+                CREATE TEMP TABLE %s (
+                    partner_id int4 PRIMARY KEY, is_added bool) ON COMMIT DROP
+                """,
+                table,
+            )
+        )
+        self.env.cr.execute(
+            SQL("INSERT INTO %s (partner_id) %s", table, self._get_wanted_sql(now))
+        )
+        self.env.cr.execute(SQL("ANALYZE %s", table))
+        return table
+
+    def _remove_except(self, wanted):
+        """Take the tag of one rule from those who no longer meet the condition.
+
+        :param SQL wanted: table or subquery with ``partner_id`` of those who do
+        :returns: number of tags removed
+        """
+        [(count,)] = self.env.execute_query(
+            SQL(
+                """
+                WITH lost AS (
                     DELETE FROM member_tag_assignment a
-                     WHERE a.rule_id = %(rule)s
-                       AND NOT EXISTS (
-                           SELECT FROM wanted w WHERE w.partner_id = a.partner_id)
+                     WHERE a.rule_id = %(rule)s AND NOT EXISTS (
+                           SELECT FROM %(wanted)s w
+                            WHERE w.partner_id = a.partner_id)
                  RETURNING a.category_id, a.partner_id),
                 removed AS (
                     DELETE FROM res_partner_res_partner_category_rel r
@@ -510,42 +543,85 @@ class MemberTagRule(models.Model):
                             WHERE o.partner_id = l.partner_id
                               AND o.category_id = l.category_id
                               AND o.rule_id != %(rule)s)
-                 RETURNING r.partner_id),
-                fresh AS (
-                    SELECT w.partner_id FROM wanted w
-                     WHERE NOT EXISTS (
-                           SELECT FROM member_tag_assignment a
-                            WHERE a.partner_id = w.partner_id
-                              AND a.rule_id = %(rule)s)),
-                added AS (
-                    INSERT INTO res_partner_res_partner_category_rel
-                                (category_id, partner_id)
-                    SELECT %(category)s, f.partner_id FROM fresh f
-                        ON CONFLICT DO NOTHING
-                 RETURNING partner_id),
-                owned AS (
-                    INSERT INTO member_tag_assignment
-                                (rule_id, category_id, partner_id)
-                    SELECT %(rule)s, %(category)s, partner_id FROM added
-                     UNION ALL -- set by another rule, not by hand
-                    SELECT DISTINCT %(rule)s, %(category)s, f.partner_id
-                      FROM fresh f
-                      JOIN member_tag_assignment o ON o.partner_id = f.partner_id
-                                                  AND o.category_id = %(category)s)
-                SELECT (SELECT COUNT(*) FROM added), (SELECT COUNT(*) FROM removed)
+                 RETURNING r.partner_id)
+                SELECT COUNT(*) FROM removed
                 """,
-                wanted=wanted,
                 rule=self.id,
-                category=self.category_id.id,
+                wanted=wanted,
             )
         )
+        return count
+
+    def _add(self, wanted):
+        """Put the tag of one rule on those who have it neither by rule nor by hand.
+
+        :param SQL wanted: table of :meth:`_store_wanted`
+        :returns: number of tags added
+        """
+        values = {
+            "rule": self.id,
+            "category": self.category_id.id,
+            "wanted": wanted,
+            "is_new": SQL(
+                """
+                NOT EXISTS (
+                    SELECT FROM member_tag_assignment a
+                     WHERE a.partner_id = w.partner_id AND a.rule_id = %s)
+                """,
+                self.id,
+            ),
+        }
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH added AS (
+                    INSERT INTO res_partner_res_partner_category_rel
+                                (category_id, partner_id)
+                    SELECT %(category)s, w.partner_id FROM %(wanted)s w WHERE %(is_new)s
+                        ON CONFLICT DO NOTHING
+                 RETURNING partner_id)
+                UPDATE %(wanted)s w SET is_added = TRUE
+                  FROM added WHERE added.partner_id = w.partner_id
+                """,
+                **values,
+            )
+        )
+        count = self.env.cr.rowcount
+        self._tell_size("res_partner_res_partner_category_rel")
+        self.env.cr.execute(
+            SQL(
+                """
+                INSERT INTO member_tag_assignment (rule_id, category_id, partner_id)
+                SELECT %(rule)s, %(category)s, w.partner_id
+                  FROM %(wanted)s w
+                 WHERE %(is_new)s AND (
+                       w.is_added OR EXISTS ( -- set by another rule, not by hand
+                           SELECT FROM member_tag_assignment o
+                            WHERE o.partner_id = w.partner_id
+                              AND o.category_id = %(category)s))
+                """,
+                **values,
+            )
+        )
+        self._tell_size("member_tag_assignment")
+        return count
+
+    def _tell_size(self, table):
+        """Let PostgreSQL know of a table into which many rows have just been put.
+
+        It keeps the plans by which it checks and follows foreign keys: one made for a
+        handful of rows would read the whole table for each of a million.
+        """
+        if self.env.cr.rowcount > MANY:
+            self.env.cr.execute(SQL("ANALYZE %s", SQL.identifier(table)))
+
+    def _invalidate_tags(self):
         self.env["res.partner"].invalidate_model(
             ["category_id", "member_tag_assignment_ids"]
         )
         self.env["res.partner.category"].invalidate_model(["partner_ids"])
         self.env["member.tag.assignment"].invalidate_model()
         self.invalidate_model(["tagged_count"])
-        return counts
 
     # ------------------------------------------------------------------ condition
 

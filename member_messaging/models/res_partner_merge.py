@@ -35,12 +35,11 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
 
     def _merge(self, partner_ids, dst_partner=None, extra_checks=True):
         orders = self.env["member.order"]
-        before = orders._map_partners(partner_ids)
+        partners = self.env["res.partner"].browse(partner_ids)
+        before = orders._map_partners(partners.exists().ids)
         result = super()._merge(partner_ids, dst_partner, extra_checks=extra_checks)
         # Orders have moved by now, and may have counted for somebody else.
-        left = self.env["res.partner"].browse(partner_ids).exists()
+        after = orders._map_partners(partners.exists().ids)
         # sudo: as above
-        self.env["member.profile"].sudo()._refresh(
-            list({*before, *orders._map_partners(left.ids)})
-        )
+        self.env["member.profile"].sudo()._refresh(list({*before, *after}))
         return result

@@ -20,6 +20,7 @@ from . import (
     test_sale_order,
     test_security,
     test_segment,
+    test_tag_rule,
     test_template,
     test_tier,
     test_tours,

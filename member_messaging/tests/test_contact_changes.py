@@ -94,6 +94,9 @@ class TestMerge(ContactChangeCommon):
         change = self.env["member.tier.change"].create(
             {"profile_id": self.other.id, "kind": "manual"}
         )
+        paper = self.env["ir.attachment"].create(
+            {"name": "Form", "res_model": self.other._name, "res_id": self.other.id}
+        )
         consents = self.profiles.consent_ids
         card, events = messages.card_id, messages.event_ids
         self.assertEqual((len(consents), len(events)), (2, 1))
@@ -119,6 +122,7 @@ class TestMerge(ContactChangeCommon):
         self.assertRecordValues(card, [{"partner_id": self.partner.id, "active": True}])
         self.assertEqual(inbound.profile_id, self.profile)
         self.assertEqual(self.profile.tier_change_ids, change)
+        self.assertEqual(paper.res_id, self.profile.id)
         status = self.make_sale(self.partner)._try_apply_code(card.code)
         self.assertIn(card, status, "the coupon can be used")
 
@@ -157,7 +161,6 @@ class TestMerge(ContactChangeCommon):
                 self.assertEqual(
                     profile.name_search(known), [(profile.id, profile.display_name)]
                 )
-                self.assertEqual(profile._find_by_number(known), profile)
                 partners = self.env["res.partner"].with_user(self.salesperson)
                 for operator in ("=", "ilike", "=like"):
                     self.assertEqual(
@@ -450,6 +453,13 @@ class TestMerge(ContactChangeCommon):
 
     def test_lock_is_kept(self):
         _silver, gold = self.make_tiers()
+        self.profile.write(
+            {
+                "tier_locked": True,
+                "tier_lock_reason": "Until the complaint is settled",
+                "tier_lock_end_date": "2098-01-01",
+            }
+        )
         self.other.write(
             {
                 "tier_id": gold.id,

@@ -257,33 +257,26 @@ class TestBestHour(EngagementCommon):
         profile = self.make_members(1, tz="UTC")
         message = self.make_sent(profile)
         day = (self.now - timedelta(days=1)).replace(hour=16, minute=0, second=0)
-        self.buy(profile.partner_id, day.replace(minute=20))
-        for event_type in ("opened", "clicked", "clicked", "redeemed"):
-            self.act(message, event_type, day.replace(minute=10))
+        self.buy(profile.partner_id, day.replace(minute=50), day.replace(minute=55))
+        for minute, event_type in enumerate(("opened", "clicked", "redeemed")):
+            self.act(message, event_type, day.replace(minute=minute))
+            self.act(message, "clicked", day.replace(minute=30 + minute))
         self.fold()
         self.assert_hour(profile, 11, "industry", 0)
 
     def test_an_answer_at_once_weighs_half(self):
-        """We wrote in the morning; the purchases of the afternoon say more."""
-        profile = self.make_members(1, tz="UTC")
-        self.buy_daily(profile.partner_id, 17, days=3)
-        for message in self.make_sent(profile) | self.make_sent(profile):
-            day = (self.now - timedelta(days=message.id % 2 + 5)).replace(hour=9)
-            self.move_sent(message, day.replace(minute=0))
-            for index in range(2):
-                self.act(
-                    message, "clicked", day.replace(minute=30) + timedelta(index / 1e4)
-                )
-        others = self.make_members(1, tz="UTC")
-        self.buy_daily(others.partner_id, 17, days=2)
-        late = self.make_sent(others) | self.make_sent(others) | self.make_sent(others)
-        for index, message in enumerate(late):
-            day = (self.now - timedelta(days=10 + index)).replace(hour=9)
-            self.move_sent(message, day - timedelta(hours=8))
-            self.act(message, "clicked", day)
-        self.fold()
-        self.assert_hour(profile, 17)
-        self.assert_hour(others, 9)
+        """Three purchases say more than four clicks right after our messages."""
+        for delay, hour in ((30, 17), (240, 9)):
+            profile = self.make_members(1, tz="UTC")
+            self.buy_daily(profile.partner_id, 17, days=3)
+            for days in range(1, 5):
+                message = self.make_sent(profile)
+                clicked = (self.now - timedelta(days=days)).replace(hour=9, minute=30)
+                self.move_sent(message, clicked - timedelta(minutes=delay))
+                self.act(message, "clicked", clicked)
+            self.fold()
+            with self.subTest(delay=delay):
+                self.assert_hour(profile, hour, count=7)
 
     def test_until_there_are_enough_facts(self):
         profile = self.make_members(1, tz="UTC")
@@ -355,14 +348,18 @@ class TestBestHour(EngagementCommon):
 
     def test_agrees_with_the_rule_in_python(self):
         chance = random.Random(11)
-        profiles = self.make_members(25, tz="UTC")
         histograms = {}
-        for profile in profiles:
+        for profile in self.make_members(25, tz="UTC"):
             histogram = [chance.choice((0, 0, 0, 1, 2)) for _hour in range(24)]
-            histogram[12] += 5
             histograms[profile] = histogram
-            for hour, count in enumerate(histogram):
-                self.buy_daily(profile.partner_id, hour, days=count, now=NOON)
+            self.buy(
+                profile.partner_id,
+                *(
+                    NOON.replace(hour=hour) - timedelta(days=1 + index)
+                    for hour, count in enumerate(histogram)
+                    for index in range(count)
+                ),
+            )
         self.fold(NOON)
         for profile, histogram in histograms.items():
             hour = hours.pick(histogram, hours.INDUSTRIES["retail"].hours)

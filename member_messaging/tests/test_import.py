@@ -713,6 +713,8 @@ class TestImport(ImportCommon):
         job = self.start_long()
         self.run_cron("import")
         job.action_import()
+        with self.assertRaisesRegex(UserError, "Stop the import"):
+            job.unlink()
         job.action_stop()
         self.run_cron("import")
         self.assertEqual(job.state, "checked")

@@ -10,13 +10,13 @@ from odoo.tools import SQL
 from ..gateways.types import InboundMessage
 from .common import MemberMessagingCommon
 
-COUNTS = {
+COUNTS = [
     "timeline_count",
     "sale_count",
     "message_count",
     "coupon_count",
     "consent_count",
-}
+]
 
 
 @tagged("post_install", "-at_install")
@@ -405,10 +405,10 @@ class TestMemberPage(MemberMessagingCommon):
         self.assertEqual(self.env[page["res_model"]].search_count(page["domain"]), 1)
 
     def test_counts_take_one_query_each(self):
-        def read(profiles):
-            profiles.with_user(self.staff).read(list(COUNTS))
+        def read(ids):
+            self.env["member.profile"].with_user(self.staff).browse(ids).read(COUNTS)
 
-        few, many = self.make_members(2), self.make_members(12)
+        few, many = self.make_members(2).ids, self.make_members(12).ids
         read(few)
         self.assertEqual(self.count_queries(read, few), self.count_queries(read, many))
 
@@ -420,6 +420,36 @@ class TestMemberPage(MemberMessagingCommon):
         )
         self.assertEqual(profile.coupon_count, 0)
         self.assertEqual(self.get_kinds(profile), ["joined"])
+
+    def test_state_of_a_coupon(self):
+        profile = self.make_members(1)
+        [message] = self.make_sent(profile)
+        card = message.card_id.with_user(self.staff)
+        self.assertEqual(card.coupon_state, "open")
+        message.card_id.expiration_date = fields.Date.today() - timedelta(days=2)
+        self.assertEqual(card.coupon_state, "expired")
+        message.card_id.points = 0
+        self.assertEqual(card.coupon_state, "used")
+        message.card_id.active = False
+        self.assertEqual(card.coupon_state, "withdrawn")
+
+    def test_money_in_pivots(self):
+        """It adds up, and its currency is known."""
+        profiles = self.make_members(2)
+        for profile in profiles:
+            self.sell(profile.partner_id, 70)
+        description = profiles.fields_get(["revenue", "average_order"])
+        self.assertEqual(description["revenue"]["aggregator"], "sum")
+        self.assertEqual(description["average_order"]["aggregator"], "avg")
+        [group] = profiles.with_user(self.staff).formatted_read_grouping_sets(
+            [("id", "in", profiles.ids)],
+            [["lifecycle"]],
+            ["revenue:sum", "currency_id:array_agg_distinct"],
+        )[0]
+        self.assertEqual(group["revenue:sum"], 140)
+        self.assertEqual(
+            group["currency_id:array_agg_distinct"], self.company.currency_id.ids
+        )
 
     # ---------------------------------------------------------------------- words
 

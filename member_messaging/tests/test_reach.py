@@ -379,7 +379,8 @@ class TestPromotionLimit(ReachCommon):
         self.assertFalse(self.get_reason())
 
     def test_other_companies_count_their_own(self):
-        for _index in range(2):
+        self.policy.promotion_limit = 0
+        for _index in range(3):
             self.launch(self.make_campaign(self.profile))
         company, _stranger = self.make_other_company()
         segment = self.env["member.segment"].create(
@@ -391,6 +392,8 @@ class TestPromotionLimit(ReachCommon):
         )
         [reach] = segment.get_reach()
         self.assertEqual(reach["reachable"], 1)
+        self.policy.promotion_limit = 3
+        self.assertEqual(self.get_reason(), "frequency_cap")
         # nobody has touched their policy: three in thirty days
         policy = self.env["member.send.policy"]._get_for(company)
         self.assertEqual((policy.promotion_limit, policy.promotion_days), (3, 30))

@@ -353,6 +353,9 @@ class TestTagRule(TagRuleCommon):
         self.partners[0].city = "Suzhou"
         self.assertEqual(self.apply(rule), "Tags added: 0. Tags removed: 1.")
         self.assertTagged(self.partners[1:])
+        self.partners[1].active = False
+        self.assertEqual(self.apply(rule), "Tags added: 0. Tags removed: 1.")
+        self.assertTagged(self.partners[2])
 
     def test_set_by_hand_before_the_rule(self):
         self.set_by_hand(self.partners[0] | self.stranger)

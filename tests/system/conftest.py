@@ -73,6 +73,31 @@ def database():
 
 
 @pytest.fixture
+def connect(database):
+    """Opens environments of their own over one fresh database."""
+    from odoo import SUPERUSER_ID, api
+    from odoo.modules.registry import Registry
+    from odoo.tests.common import get_db_name
+    from odoo.tools import config
+
+    # Loading a second registry must not start its modules' tests.
+    enabled, config["test_enable"] = config["test_enable"], False
+    registry = Registry(database)
+    config["test_enable"] = enabled
+    cursors = []
+
+    def open_environment():
+        cursors.append(registry.cursor())
+        return api.Environment(cursors[-1], SUPERUSER_ID, {})
+
+    yield open_environment
+    for cursor in cursors:
+        cursor.close()
+    Registry.delete(database)
+    Registry(get_db_name())
+
+
+@pytest.fixture
 def start_odoo(database, tmp_path):
     """Starts servers over one database: `start_odoo("--max-cron-threads=2")`."""
     servers = []

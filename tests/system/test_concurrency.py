@@ -1,33 +1,6 @@
 """What happens between two database connections at the same moment."""
 
-import pytest
-
-from odoo import SUPERUSER_ID, api
-from odoo.modules.registry import Registry
-from odoo.tests.common import get_db_name
-from odoo.tools import config
-
 from odoo.addons.member_messaging.gateways.sandbox import SandboxGateway
-
-
-@pytest.fixture
-def connect(database):
-    """Opens environments of their own over one fresh database."""
-    # Loading a second registry must not start its modules' tests.
-    enabled, config["test_enable"] = config["test_enable"], False
-    registry = Registry(database)
-    config["test_enable"] = enabled
-    cursors = []
-
-    def open_environment():
-        cursors.append(registry.cursor())
-        return api.Environment(cursors[-1], SUPERUSER_ID, {})
-
-    yield open_environment
-    for cursor in cursors:
-        cursor.close()
-    Registry.delete(database)
-    Registry(get_db_name())
 
 
 def launch(env, size):
