@@ -107,8 +107,6 @@ class MemberOrder(models.Model):
         ],
         "account.move.line": ["move_id", "display_type", "price_total"],
         "res.partner": ["commercial_partner_id", "company_id"],
-        "res.company": ["currency_id"],
-        "res.currency": ["rounding"],
         "res.currency.rate": ["name", "rate", "currency_id", "company_id"],
     }
 
@@ -587,23 +585,12 @@ class MemberOrder(models.Model):
             )
         return SQL(
             """
-            SELECT %(columns)s,
-                   CASE WHEN co.currency_id = mc.id THEN o.amount
-                        ELSE %(converted)s END AS member_amount,
-                   o.order_count
+            SELECT %(columns)s, %(converted)s AS member_amount, o.order_count
               FROM (%(orders)s) o
-              JOIN res_company co ON co.id = o.company_id
               JOIN res_partner mp ON mp.id = o.partner_id
-              LEFT JOIN res_company mco ON mco.id = mp.company_id
-              JOIN res_currency mc
-                ON mc.id = COALESCE(mco.currency_id, %(main_currency)s)
             """,
             columns=columns,
-            converted=_rounded(
-                SQL("(o.amount * %s)", self._get_factor_sql(companies)),
-                SQL("mc.rounding"),
-            ),
-            main_currency=companies._get_main_company().currency_id.id,
+            converted=self._get_converted_sql(companies),
             orders=orders,
         )
 
@@ -616,60 +603,74 @@ class MemberOrder(models.Model):
             .search([("currency_id", "!=", False)])
         )
 
-    def _get_factor_sql(self, companies):
-        """Rate from the currency of an order's company ``o.company_id`` to ``mc.id``.
+    def _get_converted_sql(self, companies):
+        """The amount of an order ``o`` in the currency of its member ``mp``.
 
-        The rates are few and the orders many: a search in an array of constants costs
-        next to nothing for a row and needs no join.
+        Companies and rates are few and orders many: a search in an array of constants
+        costs next to nothing for a row, needs no join and cannot be planned badly.
         """
-        alike = defaultdict(list)
-        rates = self._get_rates(companies)
-        for company in companies:
-            for currency in companies.currency_id - company.currency_id:
-                steps = divide_rates(
-                    rates[company.root_id.id, currency.id],
-                    rates[company.root_id.id, company.currency_id.id],
+        main_currency = companies._get_main_company().currency_id
+        known = self._get_known_rates(companies)
+        cases = []
+        for (currency, root_id), sellers in companies.grouped(
+            # of companies without rates of their own all have the same
+            lambda company: (
+                company.currency_id,
+                company.root_id.id if company.root_id.id in known else None,
+            )
+        ).items():
+            own = known[root_id] if root_id else {}
+            rates = {
+                other: merge_rates(own.get(other.id, []), known[None][other.id])
+                for other in companies.currency_id
+            }
+            for other in companies.currency_id - currency:
+                buyers = companies.filtered(lambda c, to=other: c.currency_id == to)
+                cases.append(
+                    SQL(
+                        "WHEN o.company_id = ANY(%s)"
+                        " AND (mp.company_id = ANY(%s) OR %s) THEN %s",
+                        sellers.ids,
+                        buyers.ids,
+                        SQL(
+                            "mp.company_id IS NULL"
+                            if other == main_currency
+                            else "FALSE"
+                        ),
+                        _rounded(
+                            SQL(
+                                "(o.amount * %s)",
+                                _on_day(divide_rates(rates[other], rates[currency])),
+                            ),
+                            SQL("%s", other.rounding),
+                        ),
+                    )
                 )
-                alike[currency.id, tuple(steps)].append(company.id)
-        return SQL(
-            "(CASE %s END)::numeric",
-            SQL(" ").join(
-                SQL(
-                    """WHEN mc.id = %s AND o.company_id = ANY(%s::int[])
-                       THEN (%s::float8[])[1 + width_bucket(o.date::date, %s::date[])]
-                    """,
-                    currency_id,
-                    company_ids,
-                    [factor for _day, factor in steps],
-                    [day for day, _factor in steps[1:]],
-                )
-                for (currency_id, steps), company_ids in alike.items()
-            ),
-        )
+        return SQL("CASE %s ELSE o.amount END", SQL(" ").join(cases))
 
-    def _get_rates(self, companies):
-        """Read the rates as ``res.currency._get_rates`` does, for all days at once.
-
-        :returns: (root company, currency) → step function of ``tools.rates``
-        """
-        known = defaultdict(list)
-        for currency_id, company_id, day, rate in self.env.execute_query(
+    def _get_known_rates(self, companies):
+        """:returns: company or None → currency → [(day, rate)] in order of days"""
+        known = defaultdict(lambda: defaultdict(list))
+        for company_id, currency_id, day, rate in self.env.execute_query(
             SQL(
                 """
-                SELECT currency_id, company_id, name, rate::float8
+                SELECT company_id, currency_id, name, rate::float8
                   FROM res_currency_rate WHERE currency_id = ANY(%s) ORDER BY name
                 """,
                 companies.currency_id.ids,
             )
         ):
-            known[company_id, currency_id].append((day, rate))
-        return {
-            (root.id, currency.id): merge_rates(
-                known[root.id, currency.id], known[None, currency.id]
-            )
-            for root in companies.root_id
-            for currency in companies.currency_id
-        }
+            known[company_id][currency_id].append((day, rate))
+        return known
+
+
+def _on_day(steps):
+    """:returns: value of a step function on the day of an order ``o``"""
+    return SQL(
+        "(%s::float8[])[1 + width_bucket(o.date::date, %s::date[])]::numeric",
+        f"{{{','.join(str(value) for _day, value in steps)}}}",
+        f"{{{','.join(str(day) for day, _value in steps[1:])}}}",
+    )
 
 
 def _at_rate(amount, rate):

@@ -6,7 +6,7 @@ from odoo.service.model import retrying
 from odoo.tools import SQL
 
 #: From so many members on, their facts are worth a table of their own …
-MANY = 1000
+MANY = 100
 #: … and are written in steps of so many rows, so that nobody waits for a lock.
 STEP = 20_000
 WORK_MEM = "128MB"

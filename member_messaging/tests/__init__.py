@@ -13,6 +13,7 @@ from . import (
     test_layering,
     test_member_page,
     test_message,
+    test_order,
     test_order_profile,
     test_pos,
     test_reach,

@@ -337,6 +337,7 @@ class TestMemberPage(MemberMessagingCommon):
         seen = profile.with_user(stranger)
         self.assertEqual(seen.timeline_ids.mapped("kind"), ["joined"])
         self.assertEqual((seen.sale_count, seen.message_count), (0, 0))
+        self.env.invalidate_all()
         partner = profile.partner_id.with_user(stranger)
         self.assertEqual(partner.member_timeline_ids.mapped("kind"), ["joined"])
         self.assertEqual(partner.member_sale_count, 0)

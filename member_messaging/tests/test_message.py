@@ -543,7 +543,9 @@ class TestText(MemberMessagingCommon):
         profile = self.profiles[0]
         tier = self.env["member.tier"].create({"name": "Gold"})
         tier.with_context(lang="zh_CN").name = "金卡"
-        profile.write({"tier_id": tier.id, "tier_locked": True})
+        profile.write(
+            {"tier_id": tier.id, "tier_locked": True, "tier_lock_reason": "Test"}
+        )
         self.product.with_context(lang="zh_CN").name = "茶"
         self.sell(profile.partner_id)
         points = self.env["loyalty.program"].create(

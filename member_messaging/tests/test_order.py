@@ -657,14 +657,14 @@ class TestCurrency(OrderCommon):
         def read_sql():
             return self.env["member.order"]._get_order_sql().code
 
-        self.assertIn("res_currency", read_sql())
+        self.assertIn("width_bucket", read_sql())
         (self.abroad + self.branch + self.island).currency_id = self.company.currency_id
         others = self.env["res.company"].search(
             [("currency_id", "!=", self.company.currency_id.id)]
         )
         others.currency_id = self.company.currency_id
         order = self.make_order(self.abroad, "2024-03-01")
-        self.assertNotIn("res_currency", read_sql())
+        self.assertNotIn("width_bucket", read_sql())
         row = self.env["member.order"].search([("order_id", "=", order.id)])
         self.assertEqual(row.member_amount, row.amount)
 

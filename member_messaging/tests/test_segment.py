@@ -40,6 +40,13 @@ class TestSegment(MemberMessagingCommon):
         self.profiles[0].partner_id.active = False
         segment.invalidate_recordset()
         self.assertEqual(segment.member_count, 3)
+        segment.domain = str(
+            [("city", "=", "Hangzhou"), ("active", "in", [True, False])]
+        )
+        self.assertEqual(segment.member_count, 3, "nobody writes to archived contacts")
+        self.assertEqual(
+            self.get_members(segment), self.profiles[1:].sorted("id", True)
+        )
 
     def test_dates_move_with_the_calendar(self):
         for profile, days in zip(self.profiles, (10, 89, 91, 300), strict=True):

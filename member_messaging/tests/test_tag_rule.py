@@ -1,10 +1,13 @@
+from unittest.mock import patch
+
 from psycopg2.errors import ForeignKeyViolation
 
 from odoo import Command, fields
-from odoo.exceptions import AccessError, ValidationError
+from odoo.exceptions import AccessError, LockError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
+from ..models import member_tag_rule
 from .common import MemberMessagingCommon
 
 
@@ -515,6 +518,26 @@ class TestTagRule(TagRuleCommon):
         # one more if the clock has moved: the date of the last run
         self.assertLessEqual(counts[2], counts[1] + 1)
         self.assertLess(counts[2], 20)
+
+    def test_many_tags_at_once(self):
+        """Statistics are gathered on the way, which changes nothing else."""
+        rule = self.make_city_rule()
+        with patch.object(member_tag_rule, "MANY", 0):
+            self.apply(rule)
+            self.assertTagged(self.partners)
+            rule.action_archive()
+        self.assertFalse(self.get_tagged())
+
+    def test_rule_at_work_elsewhere(self):
+        rule = self.make_city_rule()
+        with patch.object(
+            type(rule), "lock_for_update", autospec=True, side_effect=LockError("taken")
+        ):
+            with self.assertRaisesRegex(LockError, "Try again in a minute"):
+                self.apply(rule)
+            self.run_cron("tag")
+        self.assertFalse(rule.error, "no fault of the rule")
+        self.assertFalse(self.get_tagged())
 
     def test_broken_rule_stops_no_other(self):
         broken = self.make_rule("domain", domain="[('city', '=', 'Hangzhou')]")

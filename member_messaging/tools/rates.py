@@ -28,9 +28,14 @@ def merge_rates(own, shared):
 
 def divide_rates(rates, base_rates):
     """:returns: step function of the quotients of two step functions"""
-    days = sorted({day for day, _rate in (*rates, *base_rates)})
-    return [(day, value_on(day, rates) / value_on(day, base_rates)) for day in days]
+    steps = []
+    for day in sorted({day for day, _rate in (*rates, *base_rates)}):
+        factor = value_on(day, rates) / value_on(day, base_rates)
+        if not steps or factor != steps[-1][1]:
+            steps.append((day, factor))
+    return steps
 
 
 def value_on(day, steps):
+    """:returns: value of a step function on a day"""
     return steps[bisect_right(steps, day, key=lambda step: step[0]) - 1][1]
