@@ -20,7 +20,6 @@ from . import member_import
 from . import member_import_column
 from . import member_import_line
 from . import member_enrolment
-from . import res_partner_merge
 from . import res_config_settings
 
 # 3 segment: who

@@ -12,8 +12,9 @@ class MemberProfile(models.Model):
         return super().unlink()
 
     def _resolve_conflicts(self, others):
-        super()._resolve_conflicts(others)
+        result = super()._resolve_conflicts(others)
         self.env["member.message"]._move_to(self, others)
+        return result
 
 
 class MemberMessage(models.Model):

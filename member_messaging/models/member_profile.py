@@ -71,9 +71,7 @@ class MemberProfile(models.Model):
     tier_lock_end_date = fields.Date(
         string="Keep Until", readonly=True, help="Empty: until somebody unlocks it."
     )
-    next_tier_id = fields.Many2one(
-        "member.tier", compute="_compute_next_tier", string="Next Tier"
-    )
+    next_tier_id = fields.Many2one("member.tier", compute="_compute_next_tier")
     next_tier_progress = fields.Float(
         compute="_compute_next_tier",
         string="Progress to the Next Tier",
@@ -181,7 +179,6 @@ class MemberProfile(models.Model):
     )
     favourite_category_id = fields.Many2one(
         "product.category",
-        string="Favourite Category",
         readonly=True,
         ondelete="set null",
         help="Product category the member bought most often.",
@@ -312,12 +309,21 @@ class MemberProfile(models.Model):
         }
         return "\n".join(
             (
-                self.env._(
-                    "R%(score)s: last order %(days)s days ago, more recent than "
-                    "%(rank)s %% of members who bought",
-                    score=self.r_score,
-                    days=days,
-                    rank=ranks["recency"],
+                (
+                    self.env._(
+                        "R%(score)s: last order %(days)s days ago, more recent than "
+                        "%(rank)s %% of members who bought",
+                        score=self.r_score,
+                        days=days,
+                        rank=ranks["recency"],
+                    )
+                    if days > 0
+                    else self.env._(
+                        "R%(score)s: last order today, more recent than %(rank)s %% "
+                        "of members who bought",
+                        score=self.r_score,
+                        rank=ranks["recency"],
+                    )
                 ),
                 self.env._(
                     "F%(score)s: %(orders)s orders, more than %(rank)s %% of members "

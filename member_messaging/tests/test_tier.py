@@ -141,12 +141,11 @@ class TestTier(OrderProfileCommon):
     # ---------------------------------------------------------------------- by hand
 
     def lock(self, tier, **vals):
+        action = self.profile.with_user(self.staff).action_set_tier()
         wizard = (
             self.env["member.tier.lock"]
             .with_user(self.staff)
-            .with_context(
-                self.profile.with_user(self.staff).action_set_tier()["context"]
-            )
+            .with_context(**action["context"])
             .create({"tier_id": tier.id, "reason": "Guest of the opening", **vals})
         )
         wizard.action_lock()

@@ -12,7 +12,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from itertools import islice
@@ -352,13 +352,12 @@ def _find_separator(stream):
         return match[1]
 
     def rate(separator):
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         widths = []
-        try:
-            for cells in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+        with suppress(csv.Error):
+            for cells in rows:
                 if any(cells):
                     widths.append(len(cells))
-        except csv.Error:
-            pass
         if not widths or widths[0] < 2:
             return (0, 0)
         return (sum(width == widths[0] for width in widths) / len(widths), widths[0])
