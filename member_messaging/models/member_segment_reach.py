@@ -15,7 +15,8 @@ STEPS = {
     "consent": ("refused", "no_consent"),
     "allowed": ("blocked",),
     "single": ("duplicate_address",),
-    "reachable": ("frequency_cap", "holdout"),
+    "fresh": ("frequency_cap",),
+    "reachable": ("holdout",),
 }
 
 
@@ -80,7 +81,7 @@ class MemberSegmentReach(models.Model):
         }
 
     def _get_step_labels(self, channel, purpose):
-        return {
+        labels = {
             "selected": self.env._("Selected"),
             "address": (
                 self.env._("Have a valid number")
@@ -94,8 +95,12 @@ class MemberSegmentReach(models.Model):
             ),
             "allowed": self.env._("Not on the block list"),
             "single": self.env._("Once per number"),
+            "fresh": self.env._("Not over the limit of promotions"),
             "reachable": self.env._("Can be reached"),
         }
+        if purpose == "service":
+            del labels["fresh"]  # the limit is for promotions
+        return labels
 
     def _get_reach_sql(self, channel, purpose):
         """:returns: the decision, see ``member.message``, for a message of this

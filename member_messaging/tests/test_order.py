@@ -250,6 +250,16 @@ class TestCreditNote(OrderCommon):
         self.assertRows((order, 100, 1), (order, -90, 0))
         self.assertEqual(self.get_rows()[1].date.date(), second.invoice_date)
 
+    def test_drafts_beside_a_posted_credit_note(self):
+        order = self.sell_lines(60, 40)
+        invoice = self.invoice(order)
+        self.credit(invoice, invoice.invoice_line_ids[1])
+        self.credit(invoice, invoice.invoice_line_ids[0], post=False)
+        self.assertRows((order, 100, 1), (order, -40, 0))
+        order.with_user(self.salesperson)._create_invoices()
+        self.assertRows((order, 100, 1), (order, -40, 0))
+        self.assertFigures(60, 1)
+
     def test_corrected_invoice_is_no_refund(self):
         order = self.sell_lines(100)
         self.credit(self.invoice(order))

@@ -166,6 +166,7 @@ class TestReach(ReachCommon):
                 ("consent", 2),
                 ("allowed", 1),
                 ("single", 1),
+                ("fresh", 1),
                 ("reachable", 1),
             ],
         )
