@@ -7,7 +7,9 @@
     "author": "Member Messaging Contributors, Odoo Community Association (OCA)",
     "website": "https://github.com/OCA/member-messaging",
     "depends": ["contacts", "phone_validation", "pos_loyalty", "sale_loyalty", "utm"],
-    "external_dependencies": {"python": ["openpyxl", "phonenumbers", "qrcode", "requests"]},
+    "external_dependencies": {
+        "python": ["openpyxl", "phonenumbers", "qrcode", "requests"]
+    },
     "data": [
         "security/member_messaging_groups.xml",
         "security/ir.model.access.csv",

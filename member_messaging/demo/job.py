@@ -173,9 +173,7 @@ def _create_campaign(env, brief, program):
             {
                 "name": "At risk",
                 "description": "Bought often, but not lately.",
-                "domain": str(
-                    [("member_rfm_segment_id", "=", at_risk.id)]
-                ),
+                "domain": str([("member_rfm_segment_id", "=", at_risk.id)]),
             },
             {
                 "name": "Joined this week",

@@ -329,73 +329,73 @@ class MemberImport(models.Model):
 
     def _explain(self, error):
         """:returns: text that tells what is wrong with the file and what to do"""
-        _ = self.env._
         details = error.details
         megabytes = {
             key: details[key] // 2**20 for key in ("size", "limit") if key in details
         }
         text = {
-            "empty": lambda: _("The file is empty."),
-            "size": lambda: _(
+            "empty": lambda: self.env._("The file is empty."),
+            "size": lambda: self.env._(
                 "The file has %(size)s MB, more than the %(limit)s MB that can be "
                 "imported at once. Split it.",
                 **megabytes,
             ),
-            "unpacked": lambda: _(
+            "unpacked": lambda: self.env._(
                 "The file unpacks to %(size)s MB, which no member list needs. Save the "
                 "sheet with the members as CSV.",
                 **megabytes,
             ),
-            "format": lambda: _(
+            "format": lambda: self.env._(
                 "This is not a table. Save it as Excel workbook (.xlsx) or as CSV."
             ),
-            "xls": lambda: _(
+            "xls": lambda: self.env._(
                 "This is an old or protected Excel file. Save it without a password "
                 "as Excel workbook (.xlsx) or as CSV."
             ),
-            "damaged": lambda: _(
+            "damaged": lambda: self.env._(
                 "The workbook is damaged (%s). Open it in Excel and save it again.",
                 details.get("error", ""),
             ),
-            "binary": lambda: _(
+            "binary": lambda: self.env._(
                 "The file contains characters no text contains. Save the table as "
                 "Excel workbook (.xlsx) or as CSV."
             ),
-            "encoding": lambda: _(
+            "encoding": lambda: self.env._(
                 "The characters of the file cannot be told apart. Choose its encoding, "
                 "or save it as “CSV UTF-8”."
             ),
-            "encoding_wrong": lambda: _(
+            "encoding_wrong": lambda: self.env._(
                 "The file is not encoded as %s. Leave the encoding empty or choose "
                 "another one.",
                 details["encoding"],
             ),
-            "header": lambda: _(
+            "header": lambda: self.env._(
                 "The names of the columns in row %s are too long or in broken "
                 "quotation marks.",
                 details["row"],
             ),
-            "no_header": lambda: _(
+            "no_header": lambda: self.env._(
                 "Row %s seems to be a member already. Put the names of the columns "
                 "above the first member, such as Name, Mobile, E-mail.",
                 details["row"],
             ),
-            "duplicate": lambda: _(
+            "duplicate": lambda: self.env._(
                 "Several columns have the same name: %s. Rename or delete one of each.",
                 ", ".join(details["names"]),
             ),
-            "columns": lambda: _(
+            "columns": lambda: self.env._(
                 "The file has %(count)s columns, more than %(limit)s. Delete those "
                 "that have nothing to do with members, or choose another separator.",
                 **details,
             ),
-            "rows": lambda: _(
+            "rows": lambda: self.env._(
                 "The file has more than %s rows. Split it and import one part after "
                 "the other.",
                 details["limit"],
             ),
         }[error.code]()
-        return f"{text}\n{_('Nothing was imported.')}"
+        nothing = self.env._("Nothing was imported.")
+        return f"{text}\n{nothing}"
 
     def _propose_targets(self, headers):
         """What the columns hold: as last time, else by their names."""

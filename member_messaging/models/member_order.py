@@ -1,7 +1,7 @@
 from collections import defaultdict
 
 from odoo import api, fields, models
-from odoo.tools import SQL, str2bool
+from odoo.tools import SQL, ormcache, str2bool
 
 from ..tools.rates import divide_rates, merge_rates
 
@@ -596,12 +596,13 @@ class MemberOrder(models.Model):
 
     def _get_companies(self):
         # sudo: orders of every company count, whoever asks
-        return (
-            self.env["res.company"]
-            .sudo()
-            .with_context(active_test=False)
-            .search([("currency_id", "!=", False)])
-        )
+        return self.env["res.company"].sudo().browse(self._get_company_ids())
+
+    @api.model
+    @ormcache()
+    def _get_company_ids(self):
+        companies = self.env["res.company"].sudo().with_context(active_test=False)
+        return companies.search([("currency_id", "!=", False)])._ids
 
     def _get_converted_sql(self, companies):
         """The amount of an order ``o`` in the currency of its member ``mp``.

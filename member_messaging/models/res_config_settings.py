@@ -35,8 +35,8 @@ class ResConfigSettings(models.TransientModel):
         string="Facts for an Own Best Hour",
         default=5,
         config_parameter="member_messaging.hour_facts",
-        help="From so many purchases, openings and clicks in a year on, a member's best "
-        "hour is learnt from the member alone.",
+        help="From so many purchases, openings and clicks in a year on, a member's "
+        "best hour is learnt from the member alone.",
     )
     member_auto_enrol = fields.Boolean(
         related="company_id.member_auto_enrol", readonly=False

@@ -76,9 +76,13 @@ class ResPartner(models.Model):
         if operator in Domain.NEGATIVE_OPERATORS:
             return NotImplemented
         # sudo: as the related fields above
-        found = self.sudo().env["member.profile"]._search(
-            Domain("number", operator, value)
-            | Domain("former_number_ids.number", operator, value)
+        found = (
+            self.sudo()
+            .env["member.profile"]
+            ._search(
+                Domain("number", operator, value)
+                | Domain("former_number_ids.number", operator, value)
+            )
         )
         domain = Domain("member_profile_id", "in", found)
         if operator == "in" and (False in value or None in value):

@@ -7,7 +7,9 @@ import pytest
 from fakes import ADDON
 
 FILES = sorted([*ADDON.glob("gateways/*.py"), *ADDON.glob("tools/*.py")])
-ALLOWED = {"openpyxl", "phonenumbers", "requests", "stdnum"} | set(sys.stdlib_module_names)
+ALLOWED = {"openpyxl", "phonenumbers", "requests", "stdnum"} | set(
+    sys.stdlib_module_names
+)
 
 
 def imports(path):

@@ -58,7 +58,10 @@ class MemberDomainSelector extends DomainSelector {
         const extractProps = info.extractProps;
         return {
             ...info,
-            extractProps: (params) => ({...extractProps(params), sort: sortMemberFirst}),
+            extractProps: (params) => ({
+                ...extractProps(params),
+                sort: sortMemberFirst,
+            }),
         };
     }
 
@@ -78,7 +81,10 @@ class MemberDomainSelector extends DomainSelector {
 /** The stock editor with the member's fields first and the usual conditions ready. */
 export class MemberDomainField extends DomainField {
     static template = "member_messaging.MemberDomainField";
-    static components = {...DomainField.components, DomainSelector: MemberDomainSelector};
+    static components = {
+        ...DomainField.components,
+        DomainSelector: MemberDomainSelector,
+    };
 
     setup() {
         super.setup();

@@ -79,8 +79,8 @@ export class MemberReach extends Component {
         }
         try {
             this.state.channels = await this.keepLast.add(
-                this.orm
-                    .silent.call("member.segment", "get_reach", [
+                this.orm.silent
+                    .call("member.segment", "get_reach", [
                         [record.resId],
                         this.state.purpose,
                     ])
@@ -99,11 +99,14 @@ export class MemberReach extends Component {
         const rate = channel.selected ? channel.reachable / channel.selected : 0;
         return {
             ...channel,
-            summary: _t("%(reachable)s of %(selected)s can be reached by %(channel)s.", {
-                reachable: formatInteger(channel.reachable),
-                selected: formatInteger(channel.selected),
-                channel: channel.label,
-            }),
+            summary: _t(
+                "%(reachable)s of %(selected)s can be reached by %(channel)s.",
+                {
+                    reachable: formatInteger(channel.reachable),
+                    selected: formatInteger(channel.selected),
+                    channel: channel.label,
+                }
+            ),
             steps: channel.steps.map((step) => ({
                 ...step,
                 width: `${(100 * step.count) / widest}%`,

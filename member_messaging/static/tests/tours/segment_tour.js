@@ -67,7 +67,8 @@ registry.category("web_tour.tours").add("member_messaging_segment", {
         },
         {
             content: "It can be changed as any other",
-            trigger: ".o_field_widget[name=domain] .o_tree_editor:contains('This Month')",
+            trigger:
+                ".o_field_widget[name=domain] .o_tree_editor:contains('This Month')",
         },
         {
             content: "The number of members is live",
@@ -80,8 +81,7 @@ registry.category("web_tour.tours").add("member_messaging_segment", {
         },
         {
             content: "Fields of the member come first",
-            trigger:
-                ".o_model_field_selector_popover_item:eq(0)[data-name^=member_]",
+            trigger: ".o_model_field_selector_popover_item:eq(0)[data-name^=member_]",
         },
         {
             content: "Leave it as it is",
