@@ -769,8 +769,8 @@ class MemberImportLine(models.Model):
         }
         if not partner_ids:
             return
+        # sudo: to find the members they have become
         partners = self.env["res.partner"].sudo().browse(partner_ids)
-        partners -= self._get_consented(job, partners)
         how = dict(job._fields["consent_source"]._description_selection(self.env))
         # sudo: the ledger is written by dialogs only, never by hand
         self.env["member.consent"].sudo().create(
