@@ -19,7 +19,9 @@ class TestReport(MemberMessagingCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.gold = cls.env["member.tier"].create({"name": "Gold", "sequence": 2})
+        cls.gold = cls.env["member.tier"].create(
+            {"name": "Gold", "sequence": 2, "min_revenue": 1_000_000}
+        )
         cls.basic = cls.env["member.tier"].create({"name": "Basic", "sequence": 1})
         cls.profiles = cls.make_members(5)
         cls.profiles.tier_id = cls.basic
