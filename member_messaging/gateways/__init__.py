@@ -5,9 +5,21 @@
 
 from .aliyun import AliyunGateway
 from .base import Gateway
+from .generic import GenericGateway
+from .infobip import InfobipGateway
 from .sandbox import SandboxGateway
+from .tencent import TencentGateway
+from .twilio import TwilioGateway
 
 #: Every provider the addon ships, by the code stored in ``member.gateway.provider``.
 ADAPTERS: dict[str, type[Gateway]] = {
-    cls.code: cls for cls in (AliyunGateway, SandboxGateway)
+    cls.code: cls
+    for cls in (
+        AliyunGateway,
+        TencentGateway,
+        TwilioGateway,
+        InfobipGateway,
+        GenericGateway,
+        SandboxGateway,
+    )
 }

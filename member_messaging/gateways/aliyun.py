@@ -1,8 +1,9 @@
 """Alibaba Cloud SMS (Dysmsapi, version 2017-05-25), mainland product.
 
-Source: the vendor's API reference for SendBatchSms and QuerySendDetails, its pages on
-"signature V3" (ACS3-HMAC-SHA256) and HTTP batch push (SmsReport, SmsUp), and the
-official Python SDK. What the documentation leaves open is listed in ``README.md``.
+Source: the vendor's API reference for SendSms, SendBatchSms, QuerySendDetails and
+QuerySmsTemplateList, its pages on "signature V3" (ACS3-HMAC-SHA256) and HTTP batch push
+(SmsReport, SmsUp), and the official Python SDK. What the documentation leaves open is
+listed in ``README.md``.
 """
 
 import hashlib
@@ -10,18 +11,33 @@ import hmac
 import json
 import logging
 import math
-import re
 from base64 import b64encode
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
+from operator import attrgetter
 from urllib.parse import quote
 
-from .base import TRANSPORT_OUTCOME, Gateway
-from .carriers import RECEIPT_OUTCOMES
+from .base import Gateway, failed_call, group_calls
+from .carriers import (
+    RECEIPT_OUTCOMES,
+    SHANGHAI,
+    bare_signature,
+    is_number,
+    read_time,
+    to_e164,
+)
 from .errors import ConfigError, PayloadError, TransportError
 from .http import HttpResponse
+from .reading import (
+    clean_text,
+    compact_json,
+    outcome_by_status,
+    read_body,
+    read_each,
+    read_integer,
+    required,
+)
 from .types import (
     Capability,
     DeliveryReport,
@@ -39,8 +55,8 @@ VERSION = "2017-05-25"
 DEFAULT_ENDPOINT = "dysmsapi.aliyuncs.com"
 ALGORITHM = "ACS3-HMAC-SHA256"
 FORM = "application/x-www-form-urlencoded"
-#: The vendor writes times without a zone; China has had no summer time since 1991.
-SHANGHAI = timezone(timedelta(hours=8))
+#: Most numbers of a SendBatchSms call; SendSms takes ``batch_size``.
+MAX_TEXTS = 100
 #: QuerySendDetails goes back this far.
 QUERY_DAYS = 30
 QUERY_PAGE_SIZE = 50
@@ -99,11 +115,7 @@ FLOW_DEFAULT = 3600
 
 #: One recipient can be the reason that a whole call is refused with these.
 _ONE_FOR_ALL = {Outcome.BADNUM, Outcome.POSTPONE, Outcome.CONTENT}
-#: After these, further calls would meet the same fate or do harm.
-_HALTING = {Outcome.PAUSE, Outcome.RETRY, Outcome.AMBIGUOUS}
-
-_E164 = re.compile(r"\+[1-9]\d{6,14}")
-_MAINLAND = re.compile(r"1[3-9]\d{9}")
+_PERHAPS_SENT = {Outcome.OK, Outcome.AMBIGUOUS}
 
 
 # Signatures --------------------------------------------------------------------------
@@ -204,17 +216,9 @@ def to_aliyun(address: str) -> str | None:
 
     Mainland numbers lose +86, others the plus.
     """
-    if not _E164.fullmatch(address):
+    if not is_number(address):
         return None
-    if address.startswith("+86"):
-        return address[3:] if _MAINLAND.fullmatch(address[3:]) else None
-    return address[1:]
-
-
-def from_aliyun(number: str) -> str:
-    """Return a number from a callback as E.164."""
-    digits = re.sub(r"\D", "", number).removeprefix("00")
-    return f"+86{digits}" if _MAINLAND.fullmatch(digits) else f"+{digits}"
+    return address[3:] if address.startswith("+86") else address[1:]
 
 
 # The adapter -------------------------------------------------------------------------
@@ -239,68 +243,68 @@ class AliyunGateway(Gateway):
             Capability.REGISTERED_TEMPLATES,
         }
     )
-    batch_size = 100
+    batch_size = 1000
+    query_size = 20
     requires_registered_template = True
     default_rate = 1000
     required_fields = ("api_key", "api_secret", "signature", "callback_secret")
+    option_names = ("extend_code",)
 
     # Sending ---------------------------------------------------------------------
 
-    def _send(self, batch: Sequence[Outbound]) -> Iterator[SendResult]:
-        calls: dict[tuple, list[Outbound]] = defaultdict(list)
-        seen: dict[str, int] = defaultdict(int)
-        for message in batch:
-            refusal = _refuse(message)
-            if refusal:
-                yield refusal
-                continue
-            # BizId and number together identify a message, so a number may stand only
-            # once in a call.
-            calls[message.template_code, seen[message.address]].append(message)
-            seen[message.address] += 1
-        halt: SendResult | None = None
-        for messages in calls.values():
-            halt = yield from self._deliver(messages, halt)
+    def group(self, batch: Sequence[Outbound]) -> list[tuple[int, Sequence[Outbound]]]:
+        """Put messages with one template together, and more of them if their words
+        are the same."""
+        return [
+            (self.batch_size if _has_one_text(group) else MAX_TEXTS, group)
+            for group in group_calls(batch, attrgetter("template_code"))
+        ]
 
-    def _deliver(self, messages: list[Outbound], halt: SendResult | None):
-        """Yield a result for each message; return the result that stops all calls.
+    def _refuse(self, message: Outbound) -> SendResult | None:
+        key = message.key
+        if not message.template_code:
+            return SendResult(key, Outcome.TEMPLATE, provider_code="local.template")
+        if message.address.startswith("+1"):
+            # +1 310 555 1234 and the mainland mobile 131 0555 1234 are the same digits.
+            return SendResult(key, Outcome.BUG, provider_code="local.country")
+        if not to_aliyun(message.address):
+            return SendResult(key, Outcome.BADNUM, provider_code="local.number")
+        return None
 
-        Whether one bad number spoils a whole call is not documented. If the answer
-        looks like it, the call is halved until the culprit is alone.
+    def _deliver(self, messages: Sequence[Outbound]) -> list[SendResult] | None:
+        """Make one call; ``None`` if a single message may be what spoiled it.
+
+        Whether one bad number does is not documented.
         """
-        todo = [messages]
-        while todo:
-            part = todo.pop()
-            if halt:
-                yield from (_not_tried(message, halt) for message in part)
-                continue
-            result = self._call_send(part)
-            if _may_be_one(result, part):
-                middle = len(part) // 2
-                todo += [part[middle:], part[:middle]]
-                continue
-            if result.outcome in _HALTING:
-                halt = result
-            yield from (replace(result, key=message.key) for message in part)
-        return halt
-
-    def _call_send(self, messages: list[Outbound]) -> SendResult:
-        """Make one SendBatchSms call; the result holds for all, its key is empty."""
         out_id = self.nonce()
-        query = {"OutId": out_id, "TemplateCode": messages[0].template_code}
         try:
-            response = self._call("SendBatchSms", query, self._form(messages))
+            response = self._call_send(messages, out_id)
         except (TransportError, ConfigError) as error:
-            outcome = TRANSPORT_OUTCOME[type(error)]
-            result = SendResult("", outcome, provider_message=str(error))
+            result = failed_call(error)
         else:
             result = self._read_send(response)
-        if result.provider_ref or result.outcome not in (Outcome.OK, Outcome.AMBIGUOUS):
-            return result
-        return replace(result, provider_ref=f"{OUT_PREFIX}{out_id}")
+        if _may_be_one(result, messages):
+            return None
+        if not result.provider_ref and result.outcome in _PERHAPS_SENT:
+            result = replace(result, provider_ref=f"{OUT_PREFIX}{out_id}")
+        return [replace(result, key=message.key) for message in messages]
 
-    def _form(self, messages: list[Outbound]) -> dict[str, str]:
-        signature = self.config.signature.strip().strip("【】")
+    def _call_send(self, messages: Sequence[Outbound], out_id: str) -> HttpResponse:
+        """Call SendSms if everybody gets the same words, else SendBatchSms."""
+        query = {"OutId": out_id, "TemplateCode": messages[0].template_code}
+        if not _has_one_text(messages):
+            return self._call("SendBatchSms", query, self._columns(messages))
+        query |= {
+            "PhoneNumbers": ",".join(to_aliyun(each.address) for each in messages),
+            "SignName": bare_signature(self.config.signature),
+            "TemplateParam": compact_json(_texts(messages[0].params)),
+        }
+        if extend_code := self.config.options.get("extend_code"):
+            query["SmsUpExtendCode"] = str(extend_code)
+        return self._call("SendSms", query, {})
+
+    def _columns(self, messages: Sequence[Outbound]) -> dict[str, str]:
+        signature = bare_signature(self.config.signature)
         columns = {
             "PhoneNumberJson": [to_aliyun(message.address) for message in messages],
             "SignNameJson": [signature] * len(messages),
@@ -308,10 +312,10 @@ class AliyunGateway(Gateway):
         }
         if extend_code := self.config.options.get("extend_code"):
             columns["SmsUpExtendCodeJson"] = [str(extend_code)] * len(messages)
-        return {name: _json(values) for name, values in columns.items()}
+        return {name: compact_json(values) for name, values in columns.items()}
 
     def _read_send(self, response: HttpResponse) -> SendResult:
-        answer = _object(response)
+        answer = response.json()
         code = str(answer.get("Code") or "")
         message = str(answer.get("Message") or "")
         outcome = self._outcome(response.status, code)
@@ -330,20 +334,7 @@ class AliyunGateway(Gateway):
         if code == "OK":
             return Outcome.OK
         known = self._lookup("error_outcomes", ERROR_OUTCOMES, code) if code else None
-        return known or _outcome_by_status(status, bool(code))
-
-    def _lookup(
-        self, option: str, table: Mapping[str, Outcome], code: str
-    ) -> Outcome | None:
-        """Find a code in the account's own table, then in ours, exact before prefix."""
-        if own := self.config.options.get(option):
-            table = {**table, **{name: Outcome(value) for name, value in own.items()}}
-        if code in table:
-            return table[code]
-        for name, outcome in table.items():
-            if name.endswith("*") and code.startswith(name[:-1]):
-                return outcome
-        return None
+        return known or outcome_by_status(status, bool(code))
 
     def _call(
         self, action: str, query: Mapping[str, str], form: Mapping[str, str]
@@ -384,20 +375,10 @@ class AliyunGateway(Gateway):
         """
         if request.method == "GET":
             return []
-        events: list[DeliveryReport | InboundMessage] = []
-        errors: list[PayloadError] = []
-        for entry in _entries(request.body):
-            try:
-                event = self._parse_entry(entry)
-            except PayloadError as error:
-                _logger.warning("Aliyun callback: %s", error)
-                errors.append(error)
-                continue
-            if event:
-                events.append(event)
-        if errors and not events:
-            raise errors[0]
-        return events
+        entries = read_body(request.body)
+        if not isinstance(entries, list):
+            raise PayloadError("body is not an array")
+        return read_each(entries, self._parse_entry)
 
     def _parse_entry(self, entry) -> DeliveryReport | InboundMessage | None:
         if not isinstance(entry, dict):
@@ -409,17 +390,17 @@ class AliyunGateway(Gateway):
         return None
 
     def _parse_report(self, entry: Mapping) -> DeliveryReport:
-        biz_id = _required(entry, "biz_id")
+        biz_id = required(entry, "biz_id")
         delivered = str(entry.get("success")).lower() == "true"
-        out_id = _text(entry.get("out_id"))
+        out_id = clean_text(entry.get("out_id"))
         return self._report(
             provider_ref=biz_id,
-            address=from_aliyun(_required(entry, "phone_number")),
+            address=to_e164(required(entry, "phone_number")),
             delivered=delivered,
-            code=_text(entry.get("err_code")),
-            message=_text(entry.get("err_msg")),
-            date=_utc(entry.get("report_time")),
-            parts=_integer(entry.get("sms_size")),
+            code=clean_text(entry.get("err_code")),
+            message=clean_text(entry.get("err_msg")),
+            date=read_time(entry.get("report_time")),
+            parts=read_integer(entry.get("sms_size")),
             alternative_ref=f"{OUT_PREFIX}{out_id}" if out_id else None,
         )
 
@@ -455,6 +436,15 @@ class AliyunGateway(Gateway):
         return receipt or self._lookup("error_outcomes", ERROR_OUTCOMES, code)
 
     # Questions -------------------------------------------------------------------
+
+    def probe(self) -> SendResult:
+        """Ask QuerySmsTemplateList for one template."""
+        try:
+            page = {"PageIndex": "1", "PageSize": "1"}
+            response = self._call("QuerySmsTemplateList", page, {})
+        except (TransportError, ConfigError) as error:
+            return failed_call(error)
+        return self._read_send(response)
 
     def query(
         self, pending: Sequence[PendingMessage], now: datetime
@@ -497,7 +487,7 @@ class AliyunGateway(Gateway):
                 address=message.address,
                 delivered=str(detail["SendStatus"]) == "3",
                 code=str(detail.get("ErrCode") or ""),
-                date=_utc(detail.get("ReceiveDate")),
+                date=read_time(detail.get("ReceiveDate")),
                 alternative_ref=alternative,
                 key=message.key,
             )
@@ -517,12 +507,12 @@ class AliyunGateway(Gateway):
             response = self._call(
                 "QuerySendDetails", query | {"CurrentPage": f"{page}"}, {}
             )
-            answer = _object(response)
+            answer = response.json()
             if answer.get("Code") != "OK":
                 raise PayloadError(f"{response.status} {answer.get('Code')}")
             details = (answer.get("SmsSendDetailDTOs") or {}).get("SmsSendDetailDTO")
             yield from details or []
-            total = _integer(answer.get("TotalCount")) or 0
+            total = read_integer(answer.get("TotalCount")) or 0
             rest = total - page * QUERY_PAGE_SIZE if details else 0
             page += 1
 
@@ -530,46 +520,16 @@ class AliyunGateway(Gateway):
 # Reading and writing -----------------------------------------------------------------
 
 
-def _refuse(message: Outbound) -> SendResult | None:
-    """Refuse here what the vendor would refuse for the whole call."""
-    if not message.template_code:
-        return SendResult(message.key, Outcome.TEMPLATE, provider_code="local.template")
-    if message.address.startswith("+1"):
-        # +1 310 555 1234 and the mainland mobile 131 0555 1234 are the same digits.
-        return SendResult(message.key, Outcome.BUG, provider_code="local.country")
-    if not to_aliyun(message.address):
-        return SendResult(message.key, Outcome.BADNUM, provider_code="local.number")
-    return None
+def _has_one_text(messages: Sequence[Outbound]) -> bool:
+    return all(message.params == messages[0].params for message in messages)
 
 
-def _may_be_one(result: SendResult, messages: list[Outbound]) -> bool:
+def _may_be_one(result: SendResult, messages: Sequence[Outbound]) -> bool:
     """Tell whether a single recipient can be what spoiled a call for several."""
     if len(messages) < 2 or result.outcome not in _ONE_FOR_ALL:
         return False
-    if result.outcome is not Outcome.CONTENT:
-        return True
     # With the same words for everybody, the words are at fault.
-    return any(message.params != messages[0].params for message in messages)
-
-
-def _not_tried(message: Outbound, halt: SendResult) -> SendResult:
-    """Result for a message whose call was not made because of an earlier one."""
-    outcome = Outcome.PAUSE if halt.outcome is Outcome.PAUSE else Outcome.RETRY
-    return replace(halt, key=message.key, outcome=outcome, provider_ref=None)
-
-
-def _outcome_by_status(status: int, has_code: bool) -> Outcome:
-    """Judge an answer without a known code: by status, and never "not sent" in doubt.
-
-    A proxy in between answers 502 and 504 without knowing what the vendor did.
-    """
-    if status == 429:
-        return Outcome.RETRY
-    if status >= 500 or status == 408:
-        return Outcome.AMBIGUOUS
-    if has_code:
-        return Outcome.BUG
-    return Outcome.AMBIGUOUS if status < 300 else Outcome.PAUSE
+    return result.outcome is not Outcome.CONTENT or not _has_one_text(messages)
 
 
 def _retry_after(outcome: Outcome, text: str, response: HttpResponse) -> int | None:
@@ -587,74 +547,20 @@ def _texts(params: Mapping[str, str] | None) -> dict[str, str]:
     return {name: str(value) for name, value in (params or {}).items()}
 
 
-def _json(value) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _object(response: HttpResponse) -> dict:
-    """Return the JSON object of an answer, empty when there is none."""
-    try:
-        answer = json.loads(response.body)
-    except ValueError:
-        return {}
-    return answer if isinstance(answer, dict) else {}
-
-
-def _entries(body: bytes) -> Iterable:
-    try:
-        entries = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise PayloadError("body is not JSON") from error
-    if not isinstance(entries, list):
-        raise PayloadError("body is not an array")
-    return entries
-
-
-def _text(value) -> str:
-    """Return a value as text that can be stored: no NUL, no half of an emoji."""
-    return str(value or "").replace("\0", "").encode(errors="replace").decode()
-
-
-def _required(entry: Mapping, name: str) -> str:
-    value = _text(entry.get(name))
-    if not value:
-        raise PayloadError(f"{name} is missing")
-    return value
-
-
 def _parse_inbound(entry: Mapping) -> InboundMessage:
-    number = _required(entry, "phone_number")
+    number = required(entry, "phone_number")
     # A string in new documentation, a number in old.
-    sequence = _text(entry.get("sequence_id"))
+    sequence = clean_text(entry.get("sequence_id"))
     if not sequence:
-        content = _json(entry).encode(errors="replace")
+        content = compact_json(entry).encode(errors="replace")
         sequence = hashlib.sha256(content).hexdigest()[:32]
     return InboundMessage(
-        address=from_aliyun(number),
-        text=_text(entry.get("content")),
+        address=to_e164(number),
+        text=clean_text(entry.get("content")),
         event_ref=f"up:{sequence}",
-        date=_utc(entry.get("send_time")),
-        destination=_text(entry.get("dest_code")) or None,
+        date=read_time(entry.get("send_time")),
+        destination=clean_text(entry.get("dest_code")) or None,
     )
-
-
-def _utc(text) -> datetime | None:
-    """Read ``YYYY-MM-DD HH:MM:SS``, Shanghai time."""
-    try:
-        # strptime would be the slowest part of reading a report.
-        local = datetime.fromisoformat(str(text))
-        if local.tzinfo is None:
-            local = local.replace(tzinfo=SHANGHAI)
-        return local.astimezone(timezone.utc)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _integer(value) -> int | None:
-    try:
-        return int(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 #: How much earlier or later than our claim the vendor may have booked a message.
@@ -673,5 +579,5 @@ def _is_about(detail: Mapping, message: PendingMessage) -> bool:
         return detail.get("OutId") == reference.removeprefix(OUT_PREFIX)
     if reference:
         return True  # the vendor filtered by BizId
-    booked = _utc(detail.get("SendDate"))
+    booked = read_time(detail.get("SendDate"))
     return bool(booked) and -_EARLIER <= booked - message.sent_date <= _LATER

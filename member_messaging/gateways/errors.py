@@ -14,6 +14,10 @@ class SignatureError(GatewayError):
     """A callback does not prove that it comes from the provider: answer 403."""
 
 
+class SecretError(SignatureError):
+    """Not even the secret in the callback's address is right."""
+
+
 class PayloadError(GatewayError):
     """A callback came from the provider but cannot be read."""
 

@@ -8,7 +8,7 @@ address: the same question always gets the same answer, and nothing needs to be 
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from .base import Gateway
 from .carriers import RECEIPT_OUTCOMES
@@ -52,15 +52,21 @@ class SandboxGateway(Gateway):
     """The provider of demonstrations; see the module for what it does.
 
     Numbers ending in 0000 are refused, those ending in 0001 get their message and
-    answer "TD". Options: :data:`DEFAULTS`.
+    answer "TD". Options: :data:`DEFAULTS`, and ``forward_date`` (naive UTC): reports
+    about what was sent before come by then.
     """
 
     code = "sandbox"
     name = "Sandbox"
     capabilities = frozenset({Capability.REPORTS, Capability.INBOUND, Capability.QUERY})
     batch_size = 1000
-    default_rate = 100
+    default_rate = 0
     is_simulation = True
+    option_names = (*DEFAULTS, "forward_date")
+
+    def probe(self) -> SendResult:
+        """Accept any account."""
+        return SendResult("", Outcome.OK)
 
     def _send(self, batch: Sequence[Outbound]) -> Iterator[SendResult]:
         for message in batch:
@@ -85,10 +91,15 @@ class SandboxGateway(Gateway):
     ) -> list[DeliveryReport | InboundMessage]:
         """Report what is due by ``now``; a reply comes together with its report."""
         events: list[DeliveryReport | InboundMessage] = []
+        longest = self._option("delay_seconds")
+        forward = self.config.options.get("forward_date")
+        if forward:
+            forward = forward.replace(tzinfo=timezone.utc)
         for message in pending:
             fate = _Fate(message.key, message.address)
-            longest = self._option("delay_seconds")
             due = message.sent_date + timedelta(seconds=fate.share(1) * longest)
+            if forward and message.sent_date <= forward:
+                due = min(due, forward)
             if due <= now:
                 events += self._outcome(message, fate, due)
         return events

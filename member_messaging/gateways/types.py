@@ -5,10 +5,15 @@ record, a database or a translation. Texts are for machines; the models give the
 language.
 """
 
+import codecs
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+
+#: Charsets a callback may name; Python knows others that are none, or slow.
+_CHARSETS = {"utf-8", "gb2312", "gbk", "gb18030", "big5", "iso8859-1", "cp1252"}
 
 
 class Outcome(str, Enum):
@@ -62,8 +67,9 @@ class GatewayConfig:
     """Account at a provider. Secrets do not show up in ``repr``.
 
     ``endpoint`` is a host or a URL, empty for the provider's default; ``signature`` is
-    the sender identity shown to members, without 【】; ``options`` holds the settings
-    of one provider only, listed in ``README.md`` of this folder.
+    the sender identity shown to members, without 【】; ``callback_url`` is the public
+    address for callbacks, secret included; ``options`` holds the settings of one
+    provider only, listed in ``README.md`` of this folder.
     """
 
     api_key: str = ""
@@ -71,6 +77,7 @@ class GatewayConfig:
     endpoint: str = ""
     signature: str = ""
     callback_secret: str = field(default="", repr=False)
+    callback_url: str = field(default="", repr=False)
     options: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
@@ -116,8 +123,9 @@ class DeliveryReport:
     The answer to a query names the message it is about in ``key``. A callback does not:
     match on ``address`` and ``provider_ref``, else ``alternative_ref`` (set when the
     provider echoes a reference of ours; it finds messages whose answer got lost).
-    ``status`` is ``"delivered"`` or ``"failed"``; ``outcome`` classifies a failure and
-    is ``None`` when the code is not known, which has no consequence for the address.
+    ``status`` is ``"delivered"``, ``"failed"`` or ``"sent"`` (it has left, no more is
+    known); ``outcome`` classifies a failure and is ``None`` when the code is not known,
+    which has no consequence for the address.
     ``date`` is aware and in UTC. ``event_ref`` is the same each time the same fact is
     told, whichever way it came: store it under a unique constraint.
     """
@@ -154,8 +162,10 @@ class InboundMessage:
 class WebhookRequest:
     """An incoming callback, untouched.
 
-    ``path_secret`` is the last part of the callback address; ``body`` the raw bytes
-    (signatures need them exactly); ``headers`` and ``query`` have text values.
+    ``path_secret`` is the last part of the callback address; ``url`` the whole address
+    as the provider knows it, query included, whatever proxies made of it; ``body`` the
+    raw bytes (signatures need both exactly); ``headers`` (names in any case) and
+    ``query`` have text values.
     """
 
     method: str = "POST"
@@ -163,6 +173,26 @@ class WebhookRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     query: Mapping[str, str] = field(default_factory=dict)
+    url: str = field(default="", repr=False)
+
+    def header(self, name: str) -> str:
+        """Return a header's value, empty if there is none."""
+        name = name.lower()
+        values = (v for key, v in self.headers.items() if key.lower() == name)
+        return next(values, "")
+
+    def text(self) -> str:
+        """Return the body in the charset its header names, else as UTF-8.
+
+        Bytes that are wrong there become U+FFFD.
+        """
+        match = re.search(r"charset=[\"']?([\w-]+)", self.header("Content-Type"), re.I)
+        try:
+            charset = codecs.lookup(match[1]).name if match else "utf-8"
+        except LookupError:
+            charset = "utf-8"
+        known = charset if charset in _CHARSETS else "utf-8"
+        return self.body.decode(known, errors="replace")
 
 
 @dataclass(frozen=True, slots=True)

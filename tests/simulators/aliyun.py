@@ -1,34 +1,31 @@
 """Alibaba Cloud SMS (Dysmsapi 2017-05-25) on this computer.
 
-Checks V3 signatures, arguments and registered templates, remembers every message it
-accepted, answers with errors on demand, pushes reports and replies. As a program::
-
-    cd tests && python -m simulators.aliyun --port 8070
-
-State and faults are then reached over HTTP, see :meth:`_Handler.control`.
+Checks V3 signatures, arguments and registered templates, in code of its own.
 """
 
-import argparse
 import hashlib
 import hmac
 import json
 import re
-import threading
-import time
 import uuid
-from collections import Counter, deque
-from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.error import URLError
-from urllib.parse import parse_qsl, urlsplit
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.parse import parse_qsl
 
-SHANGHAI = timezone(timedelta(hours=8))
+from .server import (
+    DELIVERED,
+    SHANGHAI,
+    Message,
+    Refusal,
+    Simulator,
+    fill_template,
+    local_time,
+)
+
 KEY_ID, KEY_SECRET = "LTAIEXAMPLEKEYID", "exampleSecret123"
 SIGNATURE = "云会员"
 TEMPLATE = "SMS_123456789"
 TEMPLATES = {TEMPLATE: "尊敬的${name},您的会员将于${days}天后到期。"}
+VARIABLE = r"\$\{(\w+)\}"
 MAX_NUMBERS = {"SendSms": 1000, "SendBatchSms": 100}
 #: Headers every V3 request has to sign.
 SIGNED = {
@@ -39,233 +36,93 @@ SIGNED = {
     "x-acs-signature-nonce",
     "x-acs-content-sha256",
 }
-#: Seconds until the vendor tries a push again, and how long it waits for an answer.
-PUSH_RETRIES = (60, 300, 600)
-PUSH_TIMEOUT = 0.7
 
 
-class Refusal(Exception):
-    """An error answer: code, text and HTTP status."""
-
-    def __init__(self, code: str, message: str = "", status: int = 200, headers=()):
-        super().__init__(code)
-        self.code = code
-        self.message = message or code
-        self.status = status
-        self.headers = dict(headers)
-
-
-@dataclass
-class Message:
-    """A message that was accepted. ``status``: 1 under way, 2 failed, 3 delivered."""
-
-    phone: str
-    signature: str
-    template: str
-    params: dict
-    content: str
-    biz_id: str
-    out_id: str
-    sent: datetime
-    status: int = 1
-    receipt: str = ""
-    received: datetime | None = None
-    is_pushed: bool = False
-
-
-@dataclass
-class Fault:
-    """What happens to one of the next calls.
-
-    ``kind`` is ``"error"`` (with code, message, status, headers), ``"delay"`` (with
-    seconds) or ``"drop"`` (connection closed without an answer, after the messages
-    were taken if ``accept``).
-    """
-
-    kind: str
-    code: str = ""
-    message: str = ""
-    status: int = 200
-    headers: dict = field(default_factory=dict)
-    seconds: float = 0.0
-    accept: bool = True
-
-
-class AliyunSimulator:
-    """The service; use it as a context manager.
+class AliyunSimulator(Simulator):
+    """The service.
 
     ``keys`` maps access key ids to secrets, ``templates`` codes to texts with
-    ``${variables}``. ``sleep`` is called between two attempts of a push.
+    ``${variables}``.
     """
+
+    name = "Alibaba Cloud SMS"
+    account = {"api_key": KEY_ID, "api_secret": KEY_SECRET, "signature": SIGNATURE}
+    default_rate = 5000
+    push_retries = (60, 300, 600)
+    push_timeout = 0.7
 
     def __init__(
         self,
         keys=None,
         signatures=(SIGNATURE,),
         templates=None,
-        port=0,
-        host="127.0.0.1",
         max_param_length=35,
-        sleep=time.sleep,
+        **values,
     ):
+        super().__init__(**values)
         self.keys = dict(keys or {KEY_ID: KEY_SECRET})
         self.signatures = set(signatures)
         self.templates = dict(templates or TEMPLATES)
         self.max_param_length = max_param_length
-        self.sleep = sleep
-        self.messages: list[Message] = []
-        self.accepted: Counter = Counter()
-        self.calls: Counter = Counter()
-        self.refused: Counter = Counter()
-        self.bad_phones: dict[str, tuple[str, str]] = {}
-        self.receipts: dict[str, str] = {}
-        self.faults: deque[Fault] = deque()
         self.nonces: set[str] = set()
-        self.lock = threading.RLock()
-        self._sequence = 0
-        self._server = _Server((host, port), _Handler)
-        self._server.simulator = self
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.01,), daemon=True
-        )
 
-    # Life ------------------------------------------------------------------------
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def endpoint(self) -> str:
-        """``host:port``, as the SDK wants it."""
-        host, port = self._server.server_address[:2]
-        return f"{host}:{port}"
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.endpoint}"
-
-    # Orders from a test ----------------------------------------------------------
-
-    def fail_phone(self, phone, code, message=""):
-        """Refuse each call that contains ``phone``."""
-        self.bad_phones[phone] = (code, message)
-
-    def fail_next(self, n, code, message="", status=200, headers=None):
-        """Answer the next ``n`` calls with an error."""
-        fault = Fault("error", code, message, status, headers or {})
-        self.faults.extend([fault] * n)
-
-    def throttle_next(self, n, retry_after_ms=1500):
-        """Answer the next ``n`` calls with 429."""
-        headers = {"x-acs-retry-after": str(retry_after_ms)}
-        self.fail_next(n, "Throttling.User", "Request was denied", 429, headers)
-
-    def delay_next(self, n, seconds):
-        """Take the next ``n`` calls and answer late."""
-        self.faults.extend([Fault("delay", seconds=seconds)] * n)
-
-    def drop_next(self, n, accept=True):
-        """Read the next ``n`` calls and close the connection without an answer."""
-        self.faults.extend([Fault("drop", accept=accept)] * n)
-
-    def receipt(self, phone, code):
-        """Let messages to ``phone`` fail at the carrier with ``code``."""
-        self.receipts[phone] = code
-
-    def reset(self):
-        """Forget everything that happened and was ordered."""
-        with self.lock:
-            self.messages.clear()
-            self.faults.clear()
-            for mapping in (self.accepted, self.calls, self.refused):
-                mapping.clear()
-            for mapping in (self.bad_phones, self.receipts):
-                mapping.clear()
-
-    def state(self) -> dict:
-        """Return counters and messages, fit for JSON."""
-        with self.lock:
-            return {
-                "accepted": dict(self.accepted),
-                "calls": dict(self.calls),
-                "refused": dict(self.refused),
-                "messages": [
-                    {**asdict(m), "sent": _local(m.sent), "received": None}
-                    for m in self.messages
-                ],
-            }
+    def get_setup(self):
+        return {
+            "Provider": self.name,
+            "Access Key": KEY_ID,
+            "Access Secret": KEY_SECRET,
+            "Endpoint": self.url,
+            "Signature": SIGNATURE,
+            "Registered Templates": f"{TEMPLATE}: {TEMPLATES[TEMPLATE]}",
+        }
 
     # Calls -----------------------------------------------------------------------
 
-    def handle(self, method, raw_query, headers, body):
-        """Answer one API call with (status, headers, JSON object)."""
-        request_id = str(uuid.uuid4()).upper()
-        action = headers.get("x-acs-action", "")
-        with self.lock:
-            self.calls[action] += 1
-        try:
-            self._verify(method, raw_query, headers, body)
-            params = dict(parse_qsl(raw_query, keep_blank_values=True))
-            params.update(parse_qsl(body.decode(), keep_blank_values=True))
-            fault = self._next_fault()
-            if fault and fault.kind == "error":
-                raise Refusal(fault.code, fault.message, fault.status, fault.headers)
-            answer = None
-            if not fault or fault.accept:
-                answer = self._dispatch(action, params)
-            if fault and fault.kind == "drop":
-                return None
-            if fault:
-                self.sleep(fault.seconds)
-            return 200, {}, answer | {"Code": "OK", "RequestId": request_id}
-        except Refusal as refusal:
-            with self.lock:
-                self.refused[refusal.code] += 1
-            answer = {"Code": refusal.code, "Message": refusal.message}
-            answer["RequestId"] = request_id
-            if refusal.status >= 400:
-                answer["HostId"] = self.endpoint
-            return refusal.status, refusal.headers, answer
+    def get_name(self, call):
+        return call.headers.get("x-acs-action", "")
 
-    def _next_fault(self):
-        with self.lock:
-            return self.faults.popleft() if self.faults else None
-
-    def _dispatch(self, action, params):
-        calls = {
+    def answer(self, name, call):
+        params = dict(parse_qsl(call.query, keep_blank_values=True))
+        params.update(parse_qsl(call.body.decode(), keep_blank_values=True))
+        actions = {
             "SendSms": self._send_sms,
             "SendBatchSms": self._send_batch_sms,
             "QuerySendDetails": self._query_send_details,
+            "QuerySmsTemplateList": self._query_sms_template_list,
         }
-        if action not in calls:
+        if name not in actions:
             raise Refusal("InvalidAction.NotFound", status=404)
-        return calls[action](params)
+        return {"Code": "OK", "RequestId": _request_id(), **actions[name](params)}
+
+    def refuse(self, refusal):
+        answer = {"Code": refusal.code, "Message": refusal.message}
+        answer["RequestId"] = _request_id()
+        if refusal.status >= 400:
+            answer["HostId"] = self.endpoint
+        return answer
+
+    def throttle(self):
+        headers = {"x-acs-retry-after": "1500"}
+        return Refusal("Throttling.User", "Request was denied", 429, headers)
 
     # Signature -------------------------------------------------------------------
 
-    def _verify(self, method, raw_query, headers, body):
+    def verify(self, call):
         match = re.fullmatch(
             r"ACS3-HMAC-SHA256 Credential=([^,]+),SignedHeaders=([^,]+),"
             r"Signature=([0-9a-f]{64})",
-            headers.get("authorization", ""),
+            call.headers.get("authorization", ""),
         )
         if not match:
             raise Refusal("MissingParameter.Authorization", status=400)
         key_id, names, signature = match.groups()
         if key_id not in self.keys:
             raise Refusal("InvalidAccessKeyId.NotFound", status=404)
-        self._check_headers(headers, names.split(";"), body)
-        canonical = _canonical_request(method, raw_query, headers, names, body)
-        expected = _hex_hmac(self.keys[key_id], _string_to_sign(canonical))
+        self._check_headers(call.headers, names.split(";"), call.body)
+        expected = _hex_hmac(self.keys[key_id], _string_to_sign(call, names))
         if not hmac.compare_digest(expected, signature):
             raise Refusal("SignatureDoesNotMatch", status=400)
-        self._check_nonce(headers["x-acs-signature-nonce"])
+        self._check_nonce(call.headers["x-acs-signature-nonce"])
 
     def _check_headers(self, headers, names, body):
         needed = SIGNED | ({"content-type"} if body else set())
@@ -321,22 +178,22 @@ class AliyunSimulator:
         for signature in signatures:
             if signature not in self.signatures:
                 raise Refusal("isv.SMS_SIGNATURE_ILLEGAL")
-        contents = [
-            f"【{signature}】{self._fill(template, text)}"
-            for signature, text in zip(signatures, texts, strict=True)
-        ]
-        with self.lock:
-            self._sequence += 1
-            biz_id = f"{self._sequence:018d}^0"
-            now = datetime.now(timezone.utc)
-            for values in zip(numbers, signatures, texts, contents, strict=True):
-                number, signature, text, content = values
-                self.accepted[number] += 1
-                self.messages.append(
-                    Message(
-                        number, signature, template, text, content, biz_id, out_id, now
-                    )
+        biz_id = f"{self.next_number():018d}^0"
+        self.accept(
+            [
+                Message(
+                    number,
+                    f"【{signature}】{self._fill(template, text)}",
+                    biz_id,
+                    out_id,
+                    template,
+                    text,
                 )
+                for number, signature, text in zip(
+                    numbers, signatures, texts, strict=True
+                )
+            ]
+        )
         return {"Message": "OK", "BizId": biz_id}
 
     def _check_phone(self, phone):
@@ -353,26 +210,39 @@ class AliyunSimulator:
         if not all(isinstance(value, str) for value in params.values()):
             raise Refusal("isv.INVALID_JSON_PARAM")
         text = self.templates[template]
-        names = re.findall(r"\$\{(\w+)\}", text)
+        names = re.findall(VARIABLE, text)
         if not set(names) <= set(params):
             raise Refusal("isv.TEMPLATE_MISSING_PARAMETERS")
         if not all(1 <= len(params[name]) <= self.max_param_length for name in names):
             raise Refusal("isv.PARAM_LENGTH_LIMIT")
-        return re.sub(r"\$\{(\w+)\}", lambda match: params[match[1]], text)
+        return fill_template(text, VARIABLE, params)
 
-    # Details and pushes ----------------------------------------------------------
+    # Questions and pushes --------------------------------------------------------
+
+    def _query_sms_template_list(self, params):
+        size, page = _page(params, "PageIndex")
+        found = list(self.templates.items())[size * (page - 1) : size * page]
+        return {
+            "Message": "OK",
+            "SmsTemplateList": [
+                {
+                    "TemplateCode": code,
+                    "TemplateContent": text,
+                    "AuditStatus": "AUDIT_STATE_PASS",
+                }
+                for code, text in found
+            ],
+        }
 
     def _query_send_details(self, params):
-        size, page = int(params["PageSize"]), int(params["CurrentPage"])
-        if not 1 <= size <= 50 or page < 1:
-            raise Refusal("isv.INVALID_PARAMETERS", "page")
+        size, page = _page(params, "CurrentPage")
         with self.lock:
             found = [
                 m
                 for m in self.messages
                 if m.phone == params["PhoneNumber"]
                 and m.sent.astimezone(SHANGHAI).strftime("%Y%m%d") == params["SendDate"]
-                and params.get("BizId") in (None, m.biz_id)
+                and params.get("BizId") in (None, m.reference)
             ]
         details = [_detail(m) for m in found[size * (page - 1) : size * page]]
         return {
@@ -381,58 +251,34 @@ class AliyunSimulator:
             "SmsSendDetailDTOs": {"SmsSendDetailDTO": details},
         }
 
-    def settle(self):
-        """Let the carrier decide about all messages under way."""
-        with self.lock:
-            for message in self.messages:
-                if message.status == 1:
-                    message.receipt = self.receipts.get(message.phone, "DELIVERED")
-                    message.status = 3 if message.receipt == "DELIVERED" else 2
-                    message.received = datetime.now(timezone.utc)
+    def write_reports(self, messages):
+        return [_report(message) for message in messages]
 
-    def push_reports(self, url, size=100):
-        """Settle, then post what was not posted yet, ``size`` reports a call.
-
-        Return how many calls were acknowledged and how many given up.
-        """
-        self.settle()
-        with self.lock:
-            due = [m for m in self.messages if not m.is_pushed]
-            for message in due:
-                message.is_pushed = True
-        reports = [_report(message) for message in due]
-        batches = [reports[i : i + size] for i in range(0, len(reports), size)]
-        return Counter(self.push(url, batch) for batch in batches)
-
-    def push_replies(self, url, replies, destination="10690000123"):
-        """Post texts from members, given as pairs of number and text."""
-        entries = []
-        for phone, text in replies:
-            with self.lock:
-                self._sequence += 1
-            entries.append(
+    def write_replies(self, replies):
+        return [
+            [
                 {
                     "phone_number": phone,
                     "content": text,
-                    "send_time": _local(datetime.now(timezone.utc)),
-                    "dest_code": destination,
-                    "sequence_id": str(self._sequence),
+                    "send_time": local_time(datetime.now(timezone.utc)),
+                    "dest_code": "10690000123",
+                    "sequence_id": str(self.next_number()),
                 }
-            )
-        return self.push(url, entries)
+                for phone, text in replies
+            ]
+        ]
 
-    def push(self, url, entries) -> bool:
-        """Post until acknowledged, at most four times; tell whether it was."""
-        body = json.dumps(entries, ensure_ascii=False).encode()
-        for pause in (0, *PUSH_RETRIES):
-            if pause:
-                self.sleep(pause)
-            if _post(url, body):
-                return True
-        return False
+    def is_acknowledged(self, status, body):
+        # Only the status and the numeric code are looked at.
+        code = json.loads(body).get("code")
+        return status == 200 and type(code) is int and code == 0
 
 
 # Protocol, in code of its own ----------------------------------------------------
+
+
+def _request_id():
+    return str(uuid.uuid4()).upper()
 
 
 def _encode(text):
@@ -442,15 +288,13 @@ def _encode(text):
     )
 
 
-def _canonical_request(method, raw_query, headers, names, body):
-    pairs = sorted(parse_qsl(raw_query, keep_blank_values=True))
+def _string_to_sign(call, names):
+    pairs = sorted(parse_qsl(call.query, keep_blank_values=True))
     query = "&".join(f"{_encode(name)}={_encode(value)}" for name, value in pairs)
-    lines = [method, "/", query]
-    lines += [f"{name}:{headers[name].strip()}" for name in names.split(";")]
-    return "\n".join([*lines, "", names, hashlib.sha256(body).hexdigest()])
-
-
-def _string_to_sign(canonical):
+    lines = [call.method, call.path, query]
+    lines += [f"{name}:{call.headers[name].strip()}" for name in names.split(";")]
+    lines += ["", names, hashlib.sha256(call.body).hexdigest()]
+    canonical = "\n".join(lines)
     return f"ACS3-HMAC-SHA256\n{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
@@ -470,163 +314,36 @@ def _array(params, name):
     return values
 
 
-def _local(moment):
-    return moment.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
+def _page(params, name):
+    size, page = int(params["PageSize"]), int(params[name])
+    if not 1 <= size <= 50 or page < 1:
+        raise Refusal("isv.INVALID_PARAMETERS", "page")
+    return size, page
 
 
 def _detail(message):
     return {
         "Content": message.content,
         "ErrCode": message.receipt,
-        "OutId": message.out_id,
+        "OutId": message.own_reference,
         "PhoneNum": message.phone,
-        "ReceiveDate": _local(message.received) if message.received else "",
-        "SendDate": _local(message.sent),
+        "ReceiveDate": local_time(message.received) if message.received else "",
+        "SendDate": local_time(message.sent),
         "SendStatus": message.status,
         "TemplateCode": message.template,
     }
 
 
 def _report(message):
-    units = len(message.content)
+    arrived = message.status == DELIVERED
     return {
         "phone_number": message.phone,
-        "send_time": _local(message.sent),
-        "report_time": _local(message.received),
-        "success": message.status == 3,
+        "send_time": local_time(message.sent),
+        "report_time": local_time(message.received),
+        "success": arrived,
         "err_code": message.receipt,
-        "err_msg": "用户接收成功" if message.status == 3 else message.receipt,
-        "sms_size": str(1 if units <= 70 else -(-units // 67)),
-        "biz_id": message.biz_id,
-        "out_id": message.out_id,
+        "err_msg": "用户接收成功" if arrived else message.receipt,
+        "sms_size": str(message.parts),
+        "biz_id": message.reference,
+        "out_id": message.own_reference,
     }
-
-
-def _post(url, body):
-    """Post once; the vendor looks at the status and the numeric ``code`` only."""
-    headers = {"Content-Type": "application/json;charset=utf-8"}
-    request = Request(url, data=body, headers=headers, method="POST")
-    try:
-        with build_opener(ProxyHandler({})).open(
-            request, timeout=PUSH_TIMEOUT
-        ) as answer:
-            code = json.loads(answer.read()).get("code")
-            return answer.status == 200 and type(code) is int and code == 0
-    except (URLError, OSError, ValueError, AttributeError):
-        return False
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
-    simulator: AliyunSimulator
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def do_GET(self):
-        self._serve()
-
-    def do_POST(self):
-        self._serve()
-
-    def _serve(self):
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        parts = urlsplit(self.path)
-        if parts.path.startswith("/simulator/"):
-            self._answer(*self.control(parts.path.removeprefix("/simulator/"), body))
-            return
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        simulator = self.server.simulator
-        answer = simulator.handle(self.command, parts.query, headers, body)
-        if answer is None:
-            self.close_connection = True
-            return
-        self._answer(*answer)
-
-    def control(self, order, body):
-        """Orders from another process.
-
-        ``GET /simulator/state``; ``POST /simulator/reset``; ``POST /simulator/faults``
-        with ``{"n": 1, "kind": …}`` as :class:`Fault`; ``POST /simulator/phones`` with
-        ``{phone: [code, message]}``; ``POST /simulator/receipts`` with
-        ``{phone: code}``; ``POST /simulator/reports`` with ``{"url": …}``;
-        ``POST /simulator/replies`` with ``{"url": …, "replies": [[phone, text]]}``.
-        """
-        simulator = self.server.simulator
-        values = json.loads(body or b"{}")
-        if order == "state":
-            return 200, {}, simulator.state()
-        if order == "reset":
-            simulator.reset()
-        elif order == "faults":
-            n = values.pop("n", 1)
-            simulator.faults.extend([Fault(**values)] * n)
-        elif order == "phones":
-            for phone, (code, message) in values.items():
-                simulator.fail_phone(phone, code, message)
-        elif order == "receipts":
-            simulator.receipts.update(values)
-        elif order == "reports":
-            pushed = simulator.push_reports(values["url"])
-            return 200, {}, {"acknowledged": pushed[True], "given_up": pushed[False]}
-        elif order == "replies":
-            return 200, {}, {"acknowledged": simulator.push_replies(**values)}
-        else:
-            return 404, {}, {}
-        return 200, {}, {}
-
-    def _answer(self, status, headers, content):
-        body = json.dumps(content, ensure_ascii=False).encode()
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", "application/json;charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self._headers_buffer.append(b"\r\n")
-        # One packet: a second one would wait for the acknowledgement of the first.
-        self.wfile.write(b"".join(self._headers_buffer) + body)
-        self._headers_buffer = []
-
-    def log_message(self, format, *args):
-        pass
-
-
-def _pair(text):
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise argparse.ArgumentTypeError("name=value expected")
-    return name, value
-
-
-def main():
-    parser = argparse.ArgumentParser(description="Simulate Alibaba Cloud SMS.")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8070)
-    parser.add_argument("--key", type=_pair, action="append", metavar="ID=SECRET")
-    parser.add_argument("--signature", action="append", metavar="NAME")
-    parser.add_argument("--template", type=_pair, action="append", metavar="CODE=TEXT")
-    parser.add_argument("--callback", metavar="URL", help="post reports every second")
-    args = parser.parse_args()
-    simulator = AliyunSimulator(
-        keys=dict(args.key or ()),
-        signatures=args.signature or (SIGNATURE,),
-        templates=dict(args.template or ()),
-        host=args.host,
-        port=args.port,
-    )
-    with simulator:
-        print(f"{simulator.url}  key {', '.join(simulator.keys)}", flush=True)
-        while True:
-            time.sleep(1)
-            if args.callback:
-                simulator.push_reports(args.callback)
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        pass
