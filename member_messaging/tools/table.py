@@ -370,12 +370,30 @@ def _find_separator(stream):
 
 def escape(cell: str) -> str:
     """Let a spreadsheet show a text instead of running it as a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA_SIGNS) else cell
+    return f"'{cell}" if _is_formula(cell.lstrip("'")) else cell
 
 
 def unescape(cell: str) -> str:
     """Undo :func:`escape`, so that a file written here can be read again."""
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA_SIGNS) else cell
+    return cell[1:] if cell[:1] == "'" and _is_formula(cell.lstrip("'")) else cell
+
+
+def _is_formula(cell: str) -> bool:
+    return cell.startswith(_FORMULA_SIGNS)
+
+
+def write_rows(stream, rows) -> int:
+    """Write a table to an open text file row by row, as :func:`write_csv` does.
+
+    :param rows: iterable of iterables of texts, the header first; None is empty
+    :returns: how many rows there were, the header included
+    """
+    writer = csv.writer(stream)
+    count = 0
+    for row in rows:
+        writer.writerow([escape(cell or "") for cell in row])
+        count += 1
+    return count
 
 
 def write_csv(rows) -> bytes:
@@ -384,5 +402,5 @@ def write_csv(rows) -> bytes:
     :param rows: iterable of iterables of texts, the header first
     """
     stream = io.StringIO(newline="")
-    csv.writer(stream).writerows([escape(cell) for cell in row] for row in rows)
+    write_rows(stream, rows)
     return stream.getvalue().encode("utf-8-sig")

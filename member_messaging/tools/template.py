@@ -167,3 +167,36 @@ def _suspects(literal: str, start: int) -> Iterator[Problem]:
     for match in _SUSPECT.finditer(literal):
         code = "unbalanced" if match[0] in ("{{", "}}") else "syntax"
         yield Problem(code, match[0], start + match.start())
+
+
+_PARAMETER = re.compile(r"\$\{(\w+)\}|\{(\d+)\}")
+
+
+def read_parameters(registered: str, text: str) -> dict[str, str] | None:
+    """Read a text as an instance of one that is registered at a provider.
+
+    >>> read_parameters("Dear ${name}, order {2} is on its way.",
+    ...                 "Dear Ann, order S7 is on its way.")
+    {'name': 'Ann', '2': 'S7'}
+
+    :param registered: with ``${name}`` or ``{1}`` where a parameter stands
+    :returns: parameter → what stands in its place, which is as short as it can be and
+        the same wherever the parameter occurs; None: the text reads differently
+    """
+    pattern, end, groups = "", 0, {}
+    for match in _PARAMETER.finditer(registered := registered.strip()):
+        pattern += re.escape(registered[end : match.start()])
+        name, end = match[1] or match[2], match.end()
+        pattern += rf"(?P=p{groups[name]})" if name in groups else ""
+        if name not in groups:
+            groups[name] = len(groups)
+            pattern += rf"(?P<p{groups[name]}>.+?)"
+    found = re.fullmatch(pattern + re.escape(registered[end:]), text.strip(), re.DOTALL)
+    return found and {name: found[f"p{index}"] for name, index in groups.items()}
+
+
+def fill_parameters(registered: str, params: Mapping[str, str]) -> str:
+    """Return a registered text with its parameters filled in, as far as they are."""
+    return _PARAMETER.sub(
+        lambda match: params.get(match[1] or match[2], match[0]), registered
+    )

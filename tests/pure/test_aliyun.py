@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from datetime import datetime, timedelta, timezone
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from fakes import CONFIG, NOW, build, message, reply
@@ -11,12 +11,12 @@ from fakes import CONFIG, NOW, build, message, reply
 from gateways.aliyun import (
     AliyunGateway,
     canonical_query,
-    from_aliyun,
     percent_encode,
     sign_v1,
     sign_v3,
     to_aliyun,
 )
+from gateways.carriers import to_e164
 from gateways.errors import MaybeSent, NotSent
 from gateways.types import Outcome, PendingMessage, WebhookRequest
 
@@ -182,13 +182,19 @@ def test_v1_send_batch_sms():
 # Requests ------------------------------------------------------------------------
 
 
+def decode(url, data):
+    """Return query and form of a call, JSON columns decoded."""
+    form = {name: json.loads(value) for name, value in parse_qsl(data.decode())}
+    return dict(parse_qsl(urlsplit(url).query)), form
+
+
 def sent(gateway):
-    """Return the calls made as (query, form) with JSON columns decoded."""
-    calls = []
-    for _method, url, _headers, data in gateway.http.calls:
-        form = {name: json.loads(v) for name, v in parse_qsl(data.decode())}
-        calls.append((dict(parse_qsl(urlsplit(url).query)), form))
-    return calls
+    return [decode(url, data) for _method, url, _headers, data in gateway.http.calls]
+
+
+def numbers(query, form):
+    """Return the recipients of a call, whichever way they are written."""
+    return form.get("PhoneNumberJson") or query["PhoneNumbers"].split(",")
 
 
 def test_request_equals_vector():
@@ -217,6 +223,19 @@ def test_request_equals_vector():
     ]
 
 
+def test_request_with_one_text_equals_vector():
+    nonces = iter(["camp-42", "5f0c0d7e9a6b4c1d8e2f3a4b5c6d7e8f"])
+    gateway = build(AliyunGateway, reply(OK))
+    gateway.nonce = lambda: next(nonces)
+    (result,) = gateway.send([message()])
+    ((_method, _url, headers, body),) = gateway.http.calls
+    assert (headers["x-acs-action"], body) == ("SendSms", b"")
+    assert headers["Authorization"].endswith(
+        "Signature=839c703b589ffd0fd8ad8bdc9257ec190aec2d818b5d9d2121e9a63e34232b65"
+    )
+    assert result.provider_ref == "9^0"
+
+
 def test_endpoint_and_options():
     config = dataclasses.replace(
         CONFIG,
@@ -228,10 +247,31 @@ def test_endpoint_and_options():
     gateway.send([message(params={"points": 5})])
     assert gateway.http.calls[0][1].startswith("http://127.0.0.1:9/?")
     assert gateway.http.calls[0][2]["host"] == "127.0.0.1:9"
-    ((_query, form),) = sent(gateway)
-    assert form["SignNameJson"] == ["云会员"]
-    assert form["SmsUpExtendCodeJson"] == ["77"]
-    assert form["TemplateParamJson"] == [{"points": "5"}]
+    gateway.send(
+        [message("a", params={"points": 5}), message("b", "+85251234567", params={})]
+    )
+    ((single, _form), (_query, form)) = sent(gateway)
+    assert single["SignName"] == "云会员"
+    assert single["SmsUpExtendCode"] == "77"
+    assert json.loads(single["TemplateParam"]) == {"points": "5"}
+    assert form["SignNameJson"] == ["云会员", "云会员"]
+    assert form["SmsUpExtendCodeJson"] == ["77", "77"]
+    assert form["TemplateParamJson"] == [{"points": "5"}, {}]
+
+
+def test_calls_are_as_large_as_the_texts_allow():
+    same = [message(n, f"+86138{n:08d}") for n in range(950)]
+    other = [
+        message(f"p{n}", f"+86139{n:08d}", template_code="SMS_2", params={"n": str(n)})
+        for n in range(250)
+    ]
+    gateway = build(AliyunGateway, reply(OK))
+    assert gateway.group(same + other) == [(1000, same), (100, other)]
+    assert {r.outcome for r in gateway.send(same[:900] + other[:100])} == {Outcome.OK}
+    assert [headers["x-acs-action"] for _m, _u, headers, _d in gateway.http.calls] == [
+        "SendSms",
+        "SendBatchSms",
+    ]
 
 
 def test_one_call_per_template_and_repeated_number():
@@ -273,8 +313,8 @@ def test_refused_here(values, outcome):
     good, bad = gateway.send([message("a"), message("b", **values)])
     assert good.outcome is Outcome.OK and bad.outcome is outcome
     assert bad.provider_code.startswith("local.")
-    ((_query, form),) = sent(gateway)
-    assert len(form["PhoneNumberJson"]) == 1
+    ((query, form),) = sent(gateway)
+    assert len(numbers(query, form)) == 1
 
 
 @pytest.mark.parametrize(
@@ -283,8 +323,8 @@ def test_refused_here(values, outcome):
 )
 def test_numbers(address, number):
     assert to_aliyun(address) == number
-    assert from_aliyun(number) == address
-    assert from_aliyun(f"00{address[1:]}") == from_aliyun(address) == address
+    assert to_e164(number) == address
+    assert to_e164(f"00{address[1:]}") == to_e164(address) == address
 
 
 # Answers -------------------------------------------------------------------------
@@ -366,8 +406,8 @@ def refuse_if(code, *phones):
     """A server that refuses calls with one of the numbers."""
 
     def answer(url, data):
-        numbers = json.loads(parse_qs(data.decode())["PhoneNumberJson"][0])
-        return reply({"Code": code} if set(phones) & set(numbers) else OK)
+        called = numbers(*decode(url, data))
+        return reply({"Code": code} if set(phones) & set(called) else OK)
 
     return answer
 
@@ -386,11 +426,12 @@ def test_culprit_is_isolated(code, outcome):
     refused = [r.key for r in results if r.outcome is outcome]
     assert refused == ["3", "12"]
     assert sum(r.outcome is Outcome.OK for r in results) == 14
+    calls = [numbers(*call) for call in sent(gateway)]
     accepted = [
         phone
-        for query, form in sent(gateway)
-        for phone in form["PhoneNumberJson"]
-        if not {"13800138003", "13800138012"} & set(form["PhoneNumberJson"])
+        for call in calls
+        for phone in call
+        if not {"13800138003", "13800138012"} & set(call)
     ]
     assert len(accepted) == len(set(accepted)) == 14
 
@@ -538,6 +579,26 @@ def test_probe_and_foreign_pushes():
 
 
 # Questions -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "code"),
+    [
+        (reply({"Code": "OK", "SmsTemplateList": []}), Outcome.OK, "OK"),
+        (
+            reply({"Code": "InvalidAccessKeyId.NotFound", "Message": "no"}, 404),
+            Outcome.PAUSE,
+            "InvalidAccessKeyId.NotFound",
+        ),
+        (NotSent("no connection"), Outcome.RETRY, None),
+    ],
+)
+def test_probe(answer, outcome, code):
+    gateway = build(AliyunGateway, answer)
+    result = gateway.probe()
+    assert (result.key, result.outcome, result.provider_code) == ("", outcome, code)
+    ((_method, _url, headers, _data),) = gateway.http.calls
+    assert headers["x-acs-action"] == "QuerySmsTemplateList"
 
 
 def detail(**values):

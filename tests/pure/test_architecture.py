@@ -7,9 +7,15 @@ import pytest
 from fakes import ADDON
 
 FILES = sorted([*ADDON.glob("gateways/*.py"), *ADDON.glob("tools/*.py")])
-ALLOWED = {"openpyxl", "phonenumbers", "requests", "stdnum"} | set(
-    sys.stdlib_module_names
-)
+ALLOWED = {
+    "jmespath",
+    "lxml",
+    "openpyxl",
+    "phonenumbers",
+    "pytz",
+    "requests",
+    "stdnum",
+} | set(sys.stdlib_module_names)
 
 
 def imports(path):

@@ -4,10 +4,12 @@ A new adapter is done when it has a case here and passes.
 """
 
 import dataclasses
+import json
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
 
 import pytest
-from fakes import CONFIG, NOW, build, message, reply
+from fakes import CONFIG, NOW, build, message, reply, send_all
 
 from gateways import ADAPTERS
 from gateways.base import Gateway
@@ -27,6 +29,7 @@ from gateways.types import (
     PendingMessage,
     WebhookRequest,
 )
+from simulators import twilio
 
 
 @dataclass
@@ -36,8 +39,49 @@ class Case:
     accepted: object = None
     rejected: object = None
     throttled: object = None
+    #: Answer to the question about the account, if there is one.
+    probed: object = None
     #: Genuine callback bodies, number of events in each.
     callbacks: dict = field(default_factory=dict)
+    #: Callback body → what else a genuine request has, e.g. the headers of a signature.
+    sign: object = lambda body: {}
+
+
+#: Address under which the providers know us.
+URL = "https://erp.example.com/callback/7/a-long-random-secret"
+
+
+def sign_twilio(body):
+    form = dict(parse_qsl(body.decode()))
+    signature = twilio.sign(CONFIG.api_secret, URL, form)
+    return {"url": URL, "headers": {"X-Twilio-Signature": signature}}
+
+
+def infobip_answer(name, group):
+    """Answer each message of a call alike."""
+
+    def answer(_url, data):
+        status = {"groupId": group, "name": name}
+        ids = [
+            message["destinations"][0]["messageId"]
+            for message in json.loads(data)["messages"]
+        ]
+        return reply({"messages": [{"messageId": n, "status": status} for n in ids]})
+
+    return answer
+
+
+def tencent_answer(code):
+    """Answer each number of a call alike."""
+
+    def answer(_url, data):
+        statuses = [
+            {"PhoneNumber": number, "SerialNo": f"7:{number}", "Code": code, "Fee": 1}
+            for number in json.loads(data)["PhoneNumberSet"]
+        ]
+        return reply({"Response": {"SendStatusSet": statuses, "RequestId": "R"}})
+
+    return answer
 
 
 CASES = {
@@ -45,6 +89,7 @@ CASES = {
         accepted=reply({"Code": "OK", "Message": "OK", "BizId": "9^0"}),
         rejected=reply({"Code": "isv.MOBILE_NUMBER_ILLEGAL", "Message": "bad"}),
         throttled=reply({"Code": "Throttling.User"}, 429, x_acs_retry_after="1500"),
+        probed=reply({"Code": "OK", "SmsTemplateList": []}),
         callbacks={
             b'[{"phone_number":"13800138000","success":true,"err_code":"DELIVERED",'
             b'"biz_id":"9^0","report_time":"2026-01-15 16:00:05"}]': 1,
@@ -52,7 +97,60 @@ CASES = {
             b"[]": 0,
         },
     ),
+    "generic": Case(
+        accepted=reply({"code": 0, "data": [{"id": 77}]}),
+        rejected=reply({"code": 1, "msg": "bad"}),
+        throttled=reply({"code": 8}, 429, retry_after="2"),
+        callbacks={
+            b'{"reports": [{"mobile": "13800138000", "id": 7, "status": true}]}': 1,
+            b'{"reports": [{"mobile": "13800138000", "id": 7, "status": "way"}]}': 0,
+            b'{"replies": [{"from": "8613800138000", "text": "TD"}]}': 1,
+        },
+    ),
+    "twilio": Case(
+        accepted=reply({"sid": "SM1", "status": "queued", "num_segments": "1"}, 201),
+        rejected=reply({"code": 21211, "message": "bad", "status": 400}, 400),
+        throttled=reply({"code": 20429, "status": 429}, 429, retry_after="2"),
+        probed=reply({"status": "active"}),
+        callbacks={
+            b"MessageSid=SM1&MessageStatus=delivered&To=%2B13105551234": 1,
+            b"MessageSid=SM1&MessageStatus=sending&To=%2B13105551234": 0,
+            b"MessageSid=SM2&SmsStatus=received&From=%2B13105551234&Body=STOP": 1,
+        },
+        sign=sign_twilio,
+    ),
+    "infobip": Case(
+        accepted=infobip_answer("PENDING_ACCEPTED", 1),
+        rejected=infobip_answer("REJECTED_DESTINATION", 5),
+        throttled=reply({"errorCode": "E429"}, 429, retry_after="2"),
+        probed=reply({"balance": 47.79, "currency": "EUR"}),
+        callbacks={
+            b'{"results":[{"messageId":"n1","to":"8613800138000","status":'
+            b'{"groupId":3,"id":5,"name":"DELIVERED_TO_HANDSET"},"error":{"groupId":0,'
+            b'"name":"NO_ERROR"},"doneAt":"2026-01-15T08:00:05.000+0000"}]}': 1,
+            b'{"results":[{"messageId":"i1","from":"8613800138000","to":"447860099299",'
+            b'"text":"STOP","receivedAt":"2026-01-15T08:00:05.000+0000"}],'
+            b'"messageCount":1,"pendingMessageCount":0}': 1,
+            b'{"results":[]}': 0,
+        },
+    ),
     "sandbox": Case(),
+    "tencent": Case(
+        accepted=tencent_answer("Ok"),
+        rejected=tencent_answer("InvalidParameterValue.IncorrectPhoneNumber"),
+        throttled=reply(
+            {"Response": {"Error": {"Code": "RequestLimitExceeded"}}}, retry_after="2"
+        ),
+        probed=reply({"Response": {"SendStatusStatistics": {"RequestCount": 0}}}),
+        callbacks={
+            b'[{"user_receive_time":"2026-01-15 16:00:05","nationcode":"86",'
+            b'"mobile":"13800138000","report_status":"SUCCESS","errmsg":"DELIVRD",'
+            b'"sid":"7"}]': 1,
+            b'{"extend":"01","mobile":"13800138000","nationcode":"86","text":"R",'
+            b'"time":1768464005}': 1,
+            b"[]": 0,
+        },
+    ),
 }
 BATCH = [message(n, f"+86138001380{n:02d}") for n in range(1, 6)]
 
@@ -63,7 +161,7 @@ networked = pytest.mark.parametrize(
 
 
 def outcomes(code, *answers, batch=BATCH):
-    results = build(ADAPTERS[code], *answers).send(batch)
+    results = send_all(build(ADAPTERS[code], *answers), batch)
     assert [result.key for result in results] == [m.key for m in batch]
     return {result.outcome for result in results}
 
@@ -76,11 +174,12 @@ def test_every_adapter_has_a_case():
 def test_attributes(code):
     cls = ADAPTERS[code]
     assert issubclass(cls, Gateway) and cls.code == code
-    assert cls.name and cls.channel and cls.batch_size >= 1 and cls.default_rate >= 1
+    assert cls.name and cls.channel and cls.batch_size >= 1 and cls.default_rate >= 0
     registered = Capability.REGISTERED_TEMPLATES in cls.capabilities
     assert cls.requires_registered_template is registered
     names = {field.name for field in dataclasses.fields(CONFIG)}
     assert set(cls.required_fields) <= names
+    assert set(cls.required_options) <= set(cls.option_names)
 
 
 @codes
@@ -88,7 +187,12 @@ def test_check_config(code):
     cls = ADAPTERS[code]
     assert build(cls).check_config() == []
     empty = dataclasses.replace(
-        CONFIG, api_key="", api_secret="", signature="", callback_secret=""
+        CONFIG,
+        api_key="",
+        api_secret="",
+        endpoint="",
+        signature="",
+        callback_secret="",
     )
     assert build(cls, config=empty).check_config() == list(cls.required_fields)
 
@@ -108,7 +212,7 @@ def test_batch_limits(code):
 @codes
 def test_accepted(code):
     gateway = build(ADAPTERS[code], CASES[code].accepted or AssertionError("no call"))
-    results = gateway.send(BATCH)
+    results = send_all(gateway, BATCH)
     assert [result.key for result in results] == [m.key for m in BATCH]
     assert {result.outcome for result in results} == {Outcome.OK}
     assert all(result.provider_ref for result in results)
@@ -161,7 +265,7 @@ def test_429_without_body(code):
 def test_fault_in_adapter_is_never_not_sent(code):
     gateway = build(ADAPTERS[code])
     gateway._send = lambda batch: iter([None])
-    results = gateway.send(BATCH)
+    results = send_all(gateway, BATCH)
     assert {result.outcome for result in results} == {Outcome.AMBIGUOUS}
     assert [result.key for result in results] == [m.key for m in BATCH]
 
@@ -187,7 +291,9 @@ def test_empty_secret_refuses_everybody(code):
 def test_genuine_callback(code):
     gateway = build(ADAPTERS[code])
     for body, count in CASES[code].callbacks.items():
-        request = WebhookRequest(path_secret=CONFIG.callback_secret, body=body)
+        request = WebhookRequest(
+            path_secret=CONFIG.callback_secret, body=body, **CASES[code].sign(body)
+        )
         gateway.verify(request)
         events = gateway.parse(request)
         assert len(events) == count
@@ -212,6 +318,29 @@ def test_acknowledgement(code):
     status, headers, body = build(ADAPTERS[code]).acknowledge()
     assert 200 <= status < 300
     assert isinstance(body, bytes) and headers["Content-Type"]
+
+
+@codes
+def test_probe(code):
+    case = CASES[code]
+    if not case.accepted:
+        assert build(ADAPTERS[code]).probe().outcome is Outcome.OK
+        return
+    if not case.probed:
+        with pytest.raises(UnsupportedFeature):
+            build(ADAPTERS[code]).probe()
+        return
+    for answer, outcome in (
+        (case.probed, Outcome.OK),
+        (case.throttled, Outcome.RETRY),
+        (reply(b"<html>", 403), Outcome.PAUSE),
+        (NotSent("no connection"), Outcome.RETRY),
+        (ConfigError("bad URL"), Outcome.PAUSE),
+    ):
+        gateway = build(ADAPTERS[code], answer)
+        result = gateway.probe()
+        assert (result.key, result.outcome) == ("", outcome)
+        assert len(gateway.http.calls) == 1
 
 
 @codes

@@ -265,7 +265,9 @@ def test_claimed_size_is_not_believed():
 # -------------------------------------------------------------------- writing
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+86 138", "-1", "@x", "=cmd|' /C calc'!A0"])
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+86 138", "-1", "@x", "=cmd|' /C calc'!A0", "'=1", "''-1"]
+)
 def test_formulas_are_shown(cell):
     assert escape(cell) == f"'{cell}"
     assert unescape(escape(cell)) == cell
