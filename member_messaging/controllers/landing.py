@@ -1,32 +1,26 @@
-import base64
-import io
-
-import qrcode
-import qrcode.image.svg
-
 from odoo import fields
-from odoo.http import Controller, request, route
+from odoo.http import request, route
 from odoo.tools import format_date
 
 from ..tools.links import is_bot
+from .pages import MAX_FORM, NO_STORE, PageDispatcher, PublicPage, make_qr_code
 
-NO_STORE = [("Cache-Control", "no-store"), ("Referrer-Policy", "no-referrer")]
 
-
-class LandingController(Controller):
+class LandingController(PublicPage):
     """Public pages behind the short link of a message.
 
-    They show nothing personal beyond what the message itself said.
+    They show nothing personal beyond what the message itself said. Messengers add
+    parameters of their own to links; they are not read.
     """
 
     @route(
         "/m/<string:token>",
-        type="http",
+        type=PageDispatcher.routing_type,
         auth="public",
         methods=["GET", "HEAD"],
         save_session=False,
     )
-    def follow(self, token):
+    def follow(self, token, **_added):
         """Record the visit and go on to the offer."""
         message = self._find_message(token)
         message._record_visit(self._is_machine())
@@ -36,30 +30,58 @@ class LandingController(Controller):
 
     @route(
         "/m/<string:token>/offer",
-        type="http",
+        type=PageDispatcher.routing_type,
         auth="public",
         methods=["GET"],
         save_session=False,
     )
-    def offer(self, token):
+    def offer(self, token, **_added):
         message = self._find_message(token)
         return self._render("member_messaging.landing_offer", message)
 
     @route(
         "/m/<string:token>/stop",
-        type="http",
+        type=PageDispatcher.routing_type,
         auth="public",
         methods=["GET", "POST"],
+        max_content_length=MAX_FORM,
         csrf=False,
         save_session=False,
     )
-    def stop(self, token):
+    def stop(self, token, **_added):
         """GET asks, POST acts: link scanners must not unsubscribe anybody."""
         message = self._find_message(token)
         if request.httprequest.method == "POST":
             message._unsubscribe()
             return self._render("member_messaging.landing_stopped", message)
         return self._render("member_messaging.landing_stop", message)
+
+    @route(
+        "/m/<string:token>/preferences",
+        type=PageDispatcher.routing_type,
+        auth="public",
+        methods=["GET", "POST"],
+        max_content_length=MAX_FORM,
+        csrf=False,
+        save_session=False,
+    )
+    def preferences(self, token, choice=None, **_added):
+        """GET shows, POST acts.
+
+        :param str choice: what the pressed button stands for, signed
+        """
+        message = self._find_message(token)
+        chosen = None
+        if request.httprequest.method == "POST":
+            chosen = message._read_choice(choice)
+            if chosen:
+                message._choose(*chosen)
+        return self._render(
+            "member_messaging.landing_preferences",
+            message,
+            chosen=chosen,
+            is_outdated=request.httprequest.method == "POST" and not chosen,
+        )
 
     @staticmethod
     def _is_machine():
@@ -78,18 +100,12 @@ class LandingController(Controller):
             raise request.not_found()
         return message
 
-    def _render(self, template, message):
+    def _render(self, template, message, **values):
         lang = message.variant_id.template_id.lang
         message = message.with_context(lang=lang)
-        response = request.make_response(
-            request.env["ir.qweb"]
-            # sudo: a page template is no secret, and the visitor has no user
-            .sudo()
-            .with_context(lang=lang)
-            ._render(template, self._get_values(message)),
-            NO_STORE,
+        return self._render_page(
+            template, lang, {**self._get_values(message), **values}
         )
-        return response
 
     @staticmethod
     def _get_values(message):
@@ -97,23 +113,13 @@ class LandingController(Controller):
         lang = message.env.context["lang"]
         return {
             "message": message,
-            "html_lang": (lang or "en_US").replace("_", "-"),
             "company": message.company_id,
             "program": message.campaign_id.program_id,
             "card": card,
-            "qr_code": card and _make_qr_code(card.code),
+            "qr_code": card and make_qr_code(card.code),
             "status": message._get_coupon_status(),
             "expiry": card.expiration_date
             and format_date(message.env, card.expiration_date, lang_code=lang),
             "days_left": card.expiration_date
             and (card.expiration_date - fields.Date.context_today(message)).days,
         }
-
-
-def _make_qr_code(text):
-    """:returns: the text as a QR code, a data URL of an SVG picture"""
-    buffer = io.BytesIO()
-    qrcode.make(
-        text, image_factory=qrcode.image.svg.SvgPathImage, box_size=20, border=2
-    ).save(buffer)
-    return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"

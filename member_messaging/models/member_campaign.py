@@ -3,6 +3,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
+from ..tools import sms
 from .member_consent import CHANNELS
 from .member_template import CATEGORIES
 
@@ -10,7 +11,7 @@ from .member_template import CATEGORIES
 class MemberCampaign(models.Model):
     _name = "member.campaign"
     _description = "Member Campaign"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "bus.listener.mixin"]
     _order = "scheduled_date desc, id desc"
 
     name = fields.Char(required=True, tracking=True)
@@ -105,6 +106,18 @@ class MemberCampaign(models.Model):
         string="Not After",
         copy=False,
         help="What has not left by then is not sent any more.",
+    )
+    has_late_joiners = fields.Boolean(
+        string="Take In Late Joiners",
+        help="Members who join the segments later, until “Not After”, get the message "
+        "too. Otherwise the audience is the one of the launch.",
+    )
+    frozen_date = fields.Datetime(string="Audience Fixed", readonly=True, copy=False)
+    frozen_count = fields.Integer(
+        string="Members of the Fixed Audience", readonly=True, copy=False
+    )
+    written_count = fields.Integer(
+        string="Messages Planned So Far", readonly=True, copy=False
     )
     planned_date = fields.Datetime(readonly=True, copy=False)
     done_date = fields.Datetime(readonly=True, copy=False)
@@ -274,9 +287,17 @@ class MemberCampaign(models.Model):
         if any(vals.get("state") in ("scheduled", "sending") for vals in vals_list):
             self._check_manager()
 
+    @api.constrains("has_late_joiners", "not_after_date")
+    def _check_late_joiners(self):
+        for campaign in self:
+            if campaign.has_late_joiners and not campaign.not_after_date:
+                raise ValidationError(
+                    self.env._("Say until when late joiners get it: set “Not after”.")
+                )
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_launched(self):
-        if any(campaign.planned_date for campaign in self):
+        if any(campaign.frozen_date for campaign in self):
             raise UserError(
                 self.env._(
                     "A campaign that has been launched is the proof of what was sent. "
@@ -367,31 +388,39 @@ class MemberCampaign(models.Model):
                 self.env._(
                     "Gateway %(gateway)s is paused: %(reason)s",
                     gateway=gateway.name,
-                    reason=gateway.pause_reason or "",
+                    reason=gateway.pause_reason
+                    or self.env._("it was never activated."),
                 )
             ]
-        adapter = gateway._get_adapter()
         problems = []
-        if adapter.check_config():
+        if gateway._get_adapter().check_config():
             problems.append(
                 self.env._("Gateway %s is not completely set up.", gateway.name)
             )
-        if adapter.requires_registered_template:
-            registered = (
-                self.env["member.template.registration"]
-                .search([("gateway_id", "=", gateway.id)])
-                .template_id
-            )
-            problems += [
+        return problems + self._find_registration_problems(gateway)
+
+    def _find_registration_problems(self, gateway):
+        """:returns: why the gateway's provider would refuse the texts, if it sends
+        registered ones only
+        :rtype: list[str]
+        """
+        if not gateway._needs_registration():
+            return []
+        by_template = gateway.registration_ids.grouped("template_id")
+        problems = [gateway._find_signature_problem()]
+        for template in self.variant_ids.template_id:
+            if registration := by_template.get(template):
+                problems.append(registration._find_problem(self.category))
+                continue
+            problems.append(
                 self.env._(
                     "“%(template)s” is not registered at %(gateway)s: enter the "
                     "provider's template number on the message.",
                     template=template.name,
                     gateway=gateway.name,
                 )
-                for template in self.variant_ids.template_id - registered
-            ]
-        return problems
+            )
+        return [problem for problem in problems if problem]
 
     def _find_offer_problems(self):
         program = self.program_id
@@ -538,9 +567,82 @@ class MemberCampaign(models.Model):
         expiry = fields.Date.context_today(shop) + timedelta(days=self.coupon_days)
         return min(expiry, self.program_id.date_to or expiry)
 
+    def _get_parts(self):
+        """:returns: SMS of the text as the sample member gets it: providers bill by the
+        recipient's country
+        """
+        self.ensure_one()
+        country = (
+            self.preview_profile_id.partner_id.country_id or self.company_id.country_id
+        )
+        return sms.size(self.preview_body or "", country.code).parts
+
     def _pause_for_template(self, reason):
         """The provider refuses the template or signature: nothing more can leave."""
         self.write({"state": "paused", "pause_reason": reason})
+        for campaign in self:
+            campaign.activity_schedule(
+                "mail.mail_activity_data_warning",
+                summary=self.env._("Text refused by the provider"),
+                note=self.env._(
+                    "The campaign is paused, what has not left waits. %s Correct the "
+                    "template or its registration, then resume.",
+                    reason,
+                ),
+                user_id=(campaign.user_id or self.env.user).id,
+            )
+
+    def _speaking(self):
+        """:returns: each campaign, texts for whom are in the language of who is
+        responsible for it: what senders note, people read
+        """
+        for campaign in self:
+            lang = campaign.user_id.lang or campaign.company_id.partner_id.lang
+            yield campaign.with_context(lang=lang) if lang else campaign
+
+    def _notify_progress(self):
+        """Tell the forms that are open on these campaigns to read their figures again,
+        once this transaction is committed."""
+        for campaign in self:
+            campaign._bus_send("member_messaging.progress", {"id": campaign.id})
+
+    def _tries_capped_again(self):
+        """:returns: whether members who have had enough wait until that has changed"""
+        policy = self.env["member.send.policy"]._get_for(self.company_id)
+        return bool(self.not_after_date) and policy.capped_action == "postpone"
+
+    def _get_gateways(self):
+        """:returns: gateways the campaign's messages may leave through: the chosen one
+        first, then those that serve other countries or stand in, in their order. None
+        of these sends less truly than the chosen one, and all know the texts.
+        """
+        self.ensure_one()
+        chosen = self.gateway_id
+        others = self.env["member.gateway"].search(
+            [
+                ("company_id", "=", self.company_id.id),
+                ("channel", "=", self.channel),
+                ("id", "!=", chosen.id),
+            ]
+        )
+        return chosen + others.filtered(
+            lambda gateway: (
+                gateway.is_sandbox == chosen.is_sandbox
+                and (gateway.is_stand_in or gateway._get_prefixes())
+                and self._can_leave_through(gateway)
+            )
+        )
+
+    def _can_leave_through(self, gateway):
+        templates = self.variant_ids.template_id
+        if gateway._get_adapter().check_config():
+            return False
+        if self._find_registration_problems(gateway):
+            return False
+        return self.category != "promotion" or all(
+            template._has_optout(gateway) or gateway.optout_text
+            for template in templates
+        )
 
     def _wake_crons(self):
         """Let the crons work now, and again when the last launched campaign is due."""
@@ -548,8 +650,8 @@ class MemberCampaign(models.Model):
             fields.Datetime.now(),
             *(date for date in self.mapped("scheduled_date") if date),
         }
-        for name in ("plan", "send"):
-            # sudo: waking a cron needs no right to change it
-            self.env.ref(
-                f"member_messaging.ir_cron_member_messaging_{name}"
-            ).sudo()._trigger(at=dates)
+        # sudo: waking a cron needs no right to change it
+        self.env.ref("member_messaging.ir_cron_member_messaging_plan").sudo()._trigger(
+            at=dates
+        )
+        self.env["member.lane"]._wake(dates)

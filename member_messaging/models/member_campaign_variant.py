@@ -1,4 +1,5 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import UserError
 
 
 class MemberCampaignVariant(models.Model):
@@ -21,3 +22,13 @@ class MemberCampaignVariant(models.Model):
         "CHECK (share_rate > 0 AND share_rate <= 100)",
         "The share of a variant lies between 0 and 100 %.",
     )
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_launched(self):
+        if self.campaign_id.filtered("frozen_date"):
+            raise UserError(
+                self.env._(
+                    "The campaign has been launched: its variants are part of the "
+                    "proof of what was sent."
+                )
+            )

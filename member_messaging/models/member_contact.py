@@ -11,33 +11,57 @@ class ResPartner(models.Model):
         self.env["member.profile"].sudo().search(
             [("partner_id", "in", self.ids)]
         ).unlink()
+        self._suppress_blocked()
         return super().unlink()
+
+    def _suppress_blocked(self):
+        """Blocked numbers of which no contact is left stay silent, should somebody
+        tidy up the block list."""
+        # sudo: the list belongs to nobody who may delete contacts
+        self.env["member.suppression"].sudo()._add(
+            SQL(
+                """
+                SELECT pa.company_id, 'sms' AS channel, k.purpose,
+                       pa.phone_sanitized AS address, 'blocked' AS reason
+                  FROM res_partner pa
+                  JOIN phone_blacklist listed
+                    ON listed.number = pa.phone_sanitized AND listed.active
+                 CROSS JOIN (VALUES ('promotion'), ('service')) AS k (purpose)
+                 WHERE pa.id = ANY(%(ids)s) AND NOT EXISTS (
+                       SELECT FROM res_partner other
+                        WHERE other.phone_sanitized = pa.phone_sanitized
+                          AND other.id != ALL(%(ids)s))
+                """,
+                ids=self.ids,
+            )
+        )
 
 
 class MemberProfile(models.Model):
     _inherit = "member.profile"
 
     def unlink(self):
-        self._block_refused_numbers()
+        self._suppress_refused()
         return super().unlink()
 
-    def _block_refused_numbers(self):
-        """Put the numbers of members who refused messages on the block list.
+    def _suppress_refused(self):
+        """Keep what members refused, without keeping them.
 
         Their consents are deleted with them: without this, whoever enters the same
-        number again could write to people who had said no. A number stays open if
-        another of its members agreed later than that.
+        number again could write to people who had said no. An address stays open if
+        another member who uses it agreed later than that.
         """
-        self.env.flush_all()
-        rows = self.env.execute_query(
+        suppressions = self.env["member.suppression"]
+        # sudo: the list belongs to nobody who may delete contacts
+        suppressions.sudo()._add(
             SQL(
                 """
-                SELECT DISTINCT pa.phone_sanitized
+                SELECT pa.company_id, c.channel, c.purpose, %(address)s AS address,
+                       'refused' AS reason
                   FROM member_consent c
                   JOIN member_profile p ON p.id = c.profile_id
                   JOIN res_partner pa ON pa.id = p.partner_id
                  WHERE p.id = ANY(%(ids)s) AND c.is_current AND c.state = 'refused'
-                   AND c.channel = 'sms' AND pa.phone_sanitized IS NOT NULL
                    AND NOT EXISTS (
                        SELECT FROM res_partner other
                          JOIN member_profile q ON q.partner_id = other.id
@@ -45,17 +69,9 @@ class MemberProfile(models.Model):
                         WHERE other.phone_sanitized = pa.phone_sanitized
                           AND q.id != ALL(%(ids)s) AND word.is_current
                           AND word.state = 'granted' AND word.channel = c.channel
-                          AND word.purpose = c.purpose
-                          AND word.create_date > c.create_date)
+                          AND word.purpose = c.purpose AND word.date > c.date)
                 """,
+                address=suppressions._get_address_sql(SQL("c.channel")),
                 ids=self.ids,
             )
         )
-        if rows:
-            # sudo: the block list belongs to nobody who may delete contacts
-            self.env["phone.blacklist"].sudo()._add(
-                [number for (number,) in rows],
-                message=self.env._(
-                    "The member with this number refused messages and was deleted."
-                ),
-            )

@@ -182,6 +182,8 @@ class MemberProfile(models.Model):
             Domain("member_profile_id", "=", False)
             & Domain("phone_sanitized", "!=", False)
             & Domain("active", "=", True)
+            # who asked to be forgotten comes back by their own word only
+            & Domain("member_erased_date", "=", False)
             # nobody's own company
             & Domain("ref_company_ids", "=", False)
         )

@@ -12,7 +12,7 @@ class MemberFormerNumber(models.Model):
     profile_id = fields.Many2one(
         "member.profile", string="Member", required=True, ondelete="cascade", index=True
     )
-    number = fields.Char(required=True, readonly=True)
+    number = fields.Char(string="Former Number", required=True, readonly=True)
 
     _number_uniq = models.Constraint(
         "UNIQUE (number)", "Another member had this number."

@@ -1,10 +1,12 @@
 import secrets
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import SQL
 
 from ..gateways import ADAPTERS
-from ..gateways.types import GatewayConfig
+from ..gateways.errors import UnsupportedFeature
+from ..gateways.types import GatewayConfig, Outcome
 from .member_consent import CHANNELS
 
 
@@ -13,7 +15,8 @@ class MemberGateway(models.Model):
 
     _name = "member.gateway"
     _description = "Message Gateway"
-    _order = "priority, id"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "priority, price, id"
 
     name = fields.Char(required=True, translate=True)
     active = fields.Boolean(default=True)
@@ -21,6 +24,12 @@ class MemberGateway(models.Model):
         "res.company", required=True, default=lambda self: self.env.company
     )
     currency_id = fields.Many2one(related="company_id.currency_id")
+    user_id = fields.Many2one(
+        "res.users",
+        string="Responsible",
+        default=lambda self: not self.env.user._is_superuser() and self.env.user,
+        help="Gets an activity when the account cannot send any more.",
+    )
     provider = fields.Selection(
         selection="_selection_provider", required=True, default="sandbox"
     )
@@ -39,10 +48,58 @@ class MemberGateway(models.Model):
     price = fields.Float(
         string="Price per SMS", digits=(16, 4), help="What one part costs."
     )
-    state = fields.Selection(
-        [("active", "In Use"), ("paused", "Paused")], required=True, default="active"
+    # how fast, and for whom
+    rate_per_second = fields.Integer(
+        string="Messages per Second",
+        compute="_compute_rate_per_second",
+        store=True,
+        readonly=False,
+        help="Never exceeded, however many servers send. 0: no limit.",
     )
-    pause_reason = fields.Char(readonly=True)
+    daily_limit = fields.Integer(
+        string="Messages per Day",
+        help="The rest waits for the next day. 0: no limit.",
+    )
+    connection_count = fields.Integer(
+        string="Parallel Connections",
+        default=8,
+        required=True,
+        help="Calls under way at the same time, of each sender. More of them help with "
+        "providers that take one message per call.",
+    )
+    prefixes = fields.Char(
+        string="Only Numbers From",
+        help="Beginnings of the phone numbers this gateway serves, e.g. +86, +852. "
+        "Numbers of other countries go through the next gateway that serves them. "
+        "Empty: all numbers.",
+    )
+    is_stand_in = fields.Boolean(
+        string="Stands In for Others",
+        help="Takes over messages of a gateway that is paused or does not answer, "
+        "provided they have certainly not left there, the texts are registered here "
+        "if they have to be, and promotions say how to refuse more.",
+    )
+    registration_ids = fields.One2many(
+        "member.template.registration", "gateway_id", string="Registered Templates"
+    )
+    load_ids = fields.One2many("member.gateway.load", "gateway_id", readonly=True)
+    rest_until_date = fields.Datetime(related="load_ids.rest_until_date")
+    last_error = fields.Char(related="load_ids.last_error")
+    state = fields.Selection(
+        [("active", "In Use"), ("paused", "Paused")],
+        required=True,
+        # whoever enters one on the screen tests it first
+        default=lambda self: self.env.context.get("member_gateway_state", "active"),
+    )
+    pause_reason = fields.Char(readonly=True, copy=False)
+    probe_state = fields.Selection(
+        [("ok", "Accepted"), ("failed", "Refused"), ("unsupported", "Cannot Be Asked")],
+        string="Last Connection Test",
+        readonly=True,
+        copy=False,
+    )
+    probe_date = fields.Datetime(string="Tested On", readonly=True, copy=False)
+    probe_text = fields.Char(string="Result of the Test", readonly=True, copy=False)
 
     # Only administrators read or write what opens the account.
     api_key = fields.Char(string="Access Key", groups="base.group_system", copy=False)
@@ -72,6 +129,15 @@ class MemberGateway(models.Model):
         "UNIQUE (callback_secret)", "Two gateways cannot share a callback secret."
     )
 
+    _limits_check = models.Constraint(
+        "CHECK (rate_per_second >= 0 AND daily_limit >= 0)",
+        "Messages per second and per day cannot be negative. 0 means: no limit.",
+    )
+    _connection_check = models.Constraint(
+        "CHECK (connection_count BETWEEN 1 AND 64)",
+        "A sender makes 1 to 64 calls at the same time.",
+    )
+
     @api.model
     def _selection_provider(self):
         return [(code, adapter.name) for code, adapter in ADAPTERS.items()]
@@ -87,9 +153,37 @@ class MemberGateway(models.Model):
             )
 
     @api.depends("provider")
+    def _compute_rate_per_second(self):
+        for gateway in self:
+            adapter = ADAPTERS.get(gateway.provider)
+            gateway.rate_per_second = adapter.default_rate if adapter else 0
+
+    @api.constrains("prefixes")
+    def _check_prefixes(self):
+        for gateway in self:
+            for prefix in gateway._get_prefixes():
+                if not (prefix.startswith("+") and prefix[1:].isdecimal()):
+                    raise ValidationError(
+                        self.env._(
+                            "“%s” is no beginning of a phone number: write e.g. "
+                            "+86, +852.",
+                            prefix,
+                        )
+                    )
+
+    @api.depends("provider")
     def _compute_is_sandbox(self):
         for gateway in self:
             gateway.is_sandbox = gateway.provider == "sandbox"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        gateways = super().create(vals_list)
+        # sudo: senders write there, nobody else does
+        self.env["member.gateway.load"].sudo().create(
+            [{"gateway_id": gateway.id} for gateway in gateways]
+        )
+        return gateways
 
     def copy_data(self, default=None):
         return [
@@ -102,6 +196,54 @@ class MemberGateway(models.Model):
             vals = {**vals, "pause_reason": False}
         return super().write(vals)
 
+    def action_probe(self):
+        """Ask the provider, without sending anything, whether it accepts the account;
+        tell the outcome and keep it on the form."""
+        self.ensure_one()
+        self._check_account()
+        state, text = self._probe()
+        self.write(
+            {
+                "probe_state": state,
+                "probe_text": text,
+                "probe_date": fields.Datetime.now(),
+            }
+        )
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": {"ok": "success", "failed": "danger"}.get(state, "warning"),
+                "message": text,
+                "sticky": state != "ok",
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    def _probe(self):
+        """:returns: ``probe_state``, and a sentence about it"""
+        adapter = self._get_adapter()
+        try:
+            result = adapter.probe()
+        except UnsupportedFeature:
+            return "unsupported", self.env._(
+                "%s cannot be asked about an account without sending: send a test SMS "
+                "to yourself.",
+                adapter.name,
+            )
+        if result.outcome is Outcome.OK:
+            return "ok", self.env._("%s accepts the account.", adapter.name)
+        return "failed", self._explain(
+            result.provider_code, result.provider_message, result.outcome
+        )
+
+    def action_fast_forward(self):
+        """Let the time pass that the sandbox takes for its reports and replies."""
+        self.sandbox_forward_date = fields.Datetime.now()
+        self.env.ref(
+            "member_messaging.ir_cron_member_messaging_apply"
+        ).sudo()._trigger()  # sudo: waking a cron needs no right to change it
+
     def action_pause(self):
         self.write({"state": "paused", "pause_reason": self.env._("Paused by hand.")})
 
@@ -109,7 +251,7 @@ class MemberGateway(models.Model):
         """Let the gateway send again, if its account is complete."""
         self._check_account()
         self.state = "active"
-        self.env.ref("member_messaging.ir_cron_member_messaging_send")._trigger()
+        self.env["member.lane"]._wake()
 
     def _check_account(self):
         """:raises UserError: the provider needs something that is not filled in"""
@@ -120,23 +262,27 @@ class MemberGateway(models.Model):
                         "Gateway %(gateway)s cannot send yet. Ask an administrator to "
                         "fill in: %(fields)s.",
                         gateway=gateway.name,
-                        fields=", ".join(
-                            gateway._fields[name]._description_string(self.env)
-                            if name in gateway._fields
-                            else name
-                            for name in missing
-                        ),
+                        fields=", ".join(map(gateway._get_label, missing)),
                     )
                 )
 
-    def _get_adapter(self):
+    def _get_label(self, name):
+        """:returns: label of a field of the account, as its provider says
+        :rtype: str
+        """
+        return self._fields[name]._description_string(self.env)
+
+    def _get_adapter(self, with_codes=True):
         """Return the provider's adapter with this account's credentials.
 
+        :param bool with_codes: what has been said on the screen about the provider's
+            codes comes along; who judges none saves a query
         :rtype: odoo.addons.member_messaging.gateways.base.Gateway
         """
         self.ensure_one()
         # sudo: credentials are closed to the staff whose messages need them
         gateway_sudo = self.sudo()
+        gateway_sudo._fetch_account()
         return ADAPTERS[self.provider](
             GatewayConfig(
                 api_key=gateway_sudo.api_key or "",
@@ -144,10 +290,112 @@ class MemberGateway(models.Model):
                 endpoint=gateway_sudo.endpoint or "",
                 signature=self.signature or "",
                 callback_secret=gateway_sudo.callback_secret or "",
-                options={},
+                callback_url=gateway_sudo.report_url or "",
+                options=gateway_sudo._get_options(with_codes),
             )
         )
+
+    def _fetch_account(self):
+        """Read only what an adapter needs. Most of the many fields belong to other
+        providers, and to read them is a good part of the work on a callback."""
+        self.fetch(["provider"])
+        self.fetch(
+            ["api_key", "api_secret", "endpoint", "signature", "callback_secret"]
+            + list(self._get_option_fields())
+        )
+
+    def _get_option_fields(self):
+        """:returns: the provider's own fields, and what its adapter calls them
+        :rtype: dict
+        """
+        return {
+            f"{self.provider}_{name}": name
+            for name in ADAPTERS[self.provider].option_names
+        }
+
+    def _get_options(self, with_codes=True):
+        """:returns: what is filled in of the provider's own fields, see
+            :attr:`~odoo.addons.member_messaging.gateways.base.Gateway.option_names`
+        :rtype: dict
+        """
+        options = {
+            name: self[field] for field, name in self._get_option_fields().items()
+        }
+        # 0 is a setting, False is none
+        return {
+            name: value
+            for name, value in options.items()
+            if value is not False and value != ""
+        }
 
     def _pause(self, reason):
         """Stop sending through this account until somebody has looked at it."""
         self.write({"state": "paused", "pause_reason": reason})
+        for gateway in self._speaking():
+            gateway.activity_schedule(
+                "mail.mail_activity_data_warning",
+                summary=gateway.env._("Gateway %s cannot send", gateway.name),
+                note=gateway.env._(
+                    "%s What has not left waits. Put the account right, then activate "
+                    "the gateway.",
+                    reason,
+                ),
+                user_id=(gateway.user_id or self.env.user).id,
+            )
+
+    def _speaking(self):
+        """:returns: each gateway, texts for whom are in the language of who is
+        responsible for it: what senders note, people read
+        """
+        for gateway in self:
+            lang = gateway.user_id.lang or gateway.company_id.partner_id.lang
+            yield gateway.with_context(lang=lang) if lang else gateway
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_used(self):
+        if self.env["member.campaign"].search_count(
+            [("gateway_id", "in", self.ids), ("frozen_date", "!=", False)], limit=1
+        ) or any(load.day_count for load in self.load_ids):
+            raise UserError(
+                self.env._(
+                    "Messages left through this gateway: they are the proof of what "
+                    "was sent. Archive it instead."
+                )
+            )
+
+    def _needs_registration(self):
+        return ADAPTERS[self.provider].requires_registered_template
+
+    def _is_muted(self):
+        """:returns: whether messages would reach people from a copy of a database that
+        was made not to
+        :rtype: bool
+        """
+        # sudo: the parameter is nobody's secret
+        parameters = self.env["ir.config_parameter"].sudo()
+        return not ADAPTERS[self.provider].is_simulation and bool(
+            parameters.get_param("database.is_neutralized")
+        )
+
+    def _get_today(self, moment=None):
+        """:param datetime moment: naive UTC time; None: now
+        :returns: its day in the time zone of the gateway's company
+        """
+        self.ensure_one()
+        zone = self.company_id.partner_id.tz or "UTC"
+        return fields.Date.context_today(self.with_context(tz=zone), moment)
+
+    def _get_prefixes(self):
+        """:rtype: list[str]"""
+        self.ensure_one()
+        return [
+            part.strip() for part in (self.prefixes or "").split(",") if part.strip()
+        ]
+
+    def _serves_sql(self, address):
+        """:returns: condition that the gateway serves a number
+
+        :param SQL address: expression of the number in E.164
+        """
+        prefixes = [f"{prefix}%" for prefix in self._get_prefixes()]
+        return SQL("%s LIKE ANY(%s)", address, prefixes) if prefixes else SQL("TRUE")

@@ -142,7 +142,7 @@ class MemberImport(models.Model):
     failed_state = fields.Char(readonly=True, copy=False)
 
     line_count = fields.Integer(string="Rows", compute="_compute_counts")
-    create_count = fields.Integer(string="New", compute="_compute_counts")
+    create_count = fields.Integer(string="New Contacts", compute="_compute_counts")
     merge_count = fields.Integer(string="Completed", compute="_compute_counts")
     unchanged_count = fields.Integer(string="Nothing New", compute="_compute_counts")
     reject_count = fields.Integer(string="Rejected", compute="_compute_counts")
@@ -451,14 +451,7 @@ class MemberImport(models.Model):
             )
 
     def _check_untouched(self):
-        if self.line_ids.sudo().search_count(
-            [
-                ("import_id", "=", self.id),
-                ("stage", "=", "done"),
-                ("action", "!=", "reject"),
-            ],
-            limit=1,
-        ):
+        if self._count_lines(["done"], [("action", "!=", "reject")], limit=1):
             raise UserError(
                 self.env._(
                     "Some rows are imported already. Import the rest, or start a new "
@@ -523,9 +516,20 @@ class MemberImport(models.Model):
         if self.state not in MOVING_STATES:
             return 0
         stages = {"checking": ("read", "parsed"), "running": ("checked",)}
+        return 1 + self._count_lines(stages[self.state])
+
+    def _count_lines(self, stages, domain=(), limit=None):
+        """:returns: number of lines at these stages, without reading ``line_ids``,
+        which would be all of them
+        """
         # sudo: as in _compute_counts
-        return 1 + self.line_ids.sudo().search_count(
-            [("import_id", "=", self.id), ("stage", "in", stages[self.state])]
+        return (
+            self.env["member.import.line"]
+            .sudo()
+            .search_count(
+                [("import_id", "=", self.id), ("stage", "in", stages), *domain],
+                limit=limit,
+            )
         )
 
     def _try_step(self):
@@ -638,12 +642,13 @@ class MemberImport(models.Model):
         :rtype: bytes
         """
         self.ensure_one()
-        reasons = dict(self.line_ids._fields["reason"]._description_selection(self.env))
+        lines = self.env["member.import.line"]
+        reasons = dict(lines._fields["reason"]._description_selection(self.env))
         header = [column.header for column in self.column_ids]
         rows = [
             [*header, self.env._("Row"), self.env._("Reason"), self.env._("Details")]
         ]
-        for line in self.line_ids.search(
+        for line in lines.search(
             [("import_id", "=", self.id), ("action", "=", "reject")]
         ):
             rows.append(

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 
 TARGETS = [
-    ("name", "Name"),
+    ("name", "Full Name"),
     ("phone", "Phone"),
     ("email", "E-mail"),
     ("number", "Member Number"),

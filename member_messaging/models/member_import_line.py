@@ -18,7 +18,7 @@ from ..tools.cells import (
 )
 
 ACTIONS = [
-    ("create", "New"),
+    ("create", "New Contact"),
     ("merge", "Completed"),
     ("unchanged", "Nothing New"),
     ("reject", "Rejected"),
@@ -93,7 +93,7 @@ class MemberImportLine(models.Model):
     problems = fields.Json(readonly=True)
     # contact fields by name; birthday, joined_date, tags
     values = fields.Json(readonly=True)
-    name = fields.Char(readonly=True)
+    name = fields.Char(string="Full Name", readonly=True)
     phone = fields.Char(readonly=True)
     email = fields.Char(string="E-mail", readonly=True)
     number = fields.Char(string="Member Number", readonly=True)
@@ -468,15 +468,27 @@ class MemberImportLine(models.Model):
             .browse({partner_id for partner_id in partner_ids.values() if partner_id})
         )
         consented = self._get_consented(job, partners)
+        suppressed = self._find_suppressed(job, partners)
+        # not by browse(id), which would read each of them alone
+        by_id = {partner.id: partner for partner in partners}
         for line, partner_id in partner_ids.items():
             # once: a Json field is copied each time it is read
             values = line.values
-            if partner_id:
-                partner = partners.browse(partner_id)
-                plans[line] = line._plan_merge(job, values, partner, consented)
+            partner = by_id.get(partner_id, partners.browse())
+            is_suppressed = not suppressed.isdisjoint(
+                (line.phone, partner.phone_sanitized)
+            )
+            may_consent = not is_suppressed and partner not in consented
+            if partner:
+                plans[line] = line._plan_merge(job, values, partner, may_consent)
             else:
-                plans[line] = line._plan_create(job, values)
-            plans[line]["notes"] = values.get("notes")
+                plans[line] = line._plan_create(job, values, may_consent)
+            notes = [values.get("notes")]
+            if is_suppressed:
+                notes.append(
+                    self.env._("Gets no promotions: the number refused or complained")
+                )
+            plans[line]["notes"] = "; ".join(filter(None, notes))
         return {line: plans[line] for line in self}
 
     def _match(self, job):
@@ -592,6 +604,19 @@ class MemberImportLine(models.Model):
             .profile_id.partner_id
         )
 
+    def _find_suppressed(self, job, partners):
+        """:returns: numbers, of the lines or the contacts, that get no promotions
+        whatever a list says
+        """
+        # sudo: the numbers of this list only
+        suppressions = self.env["member.suppression"].sudo()
+        return suppressions._find(
+            {*self.mapped("phone"), *partners.mapped("phone_sanitized")} - {False},
+            job.company_id,
+            "sms",
+            "promotion",
+        )
+
     def _prepare_partner(self, values):
         """:returns: values of the contact, as far as the line has them"""
         found = {
@@ -611,7 +636,7 @@ class MemberImportLine(models.Model):
         }
         return found | ({"number": self.number} if self.number else {})
 
-    def _plan_create(self, job, values):
+    def _plan_create(self, job, values, may_consent):
         return {
             "action": "create",
             "partner_id": None,
@@ -623,10 +648,10 @@ class MemberImportLine(models.Model):
             "tags": values.get("tags", []),
             "profile": self._prepare_profile(values),
             "enrol": True,
-            "consent": job.consent_source != "none",
+            "consent": may_consent and job.consent_source != "none",
         }
 
-    def _plan_merge(self, job, values, partner, consented):
+    def _plan_merge(self, job, values, partner, may_consent):
         """Fill in what is empty; what is there stays."""
         profile = partner.member_profile_id
         fill = {
@@ -656,7 +681,7 @@ class MemberImportLine(models.Model):
             "tags": tags,
             "profile": facts,
             "enrol": not profile,
-            "consent": partner not in consented,
+            "consent": may_consent,
         }
         added = [
             *(partner._fields[name]._description_string(self.env) for name in fill),
@@ -697,9 +722,12 @@ class MemberImportLine(models.Model):
         )
         for line, partner in zip(new, created, strict=True):
             plans[line]["partner_id"] = partner.id
-        for line, plan in plans.items():
-            if plan["action"] == "merge":
-                line._merge(partners.browse(plan["partner_id"]), plan, tags)
+        merged = [line for line, plan in plans.items() if plan["action"] == "merge"]
+        # two lines may complete the same contact
+        known = partners.browse({plans[line]["partner_id"] for line in merged})
+        by_id = {partner.id: partner for partner in known}
+        for line in merged:
+            line._merge(by_id[plans[line]["partner_id"]], plans[line], tags)
         self._enrol(plans)
         self._record_consents(job, plans)
         self._store_results([line._get_result(plan) for line, plan in plans.items()])

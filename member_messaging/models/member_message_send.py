@@ -1,73 +1,208 @@
 import logging
-from dataclasses import replace
+import time
+from collections import Counter
+from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
+from math import ceil
 
 from odoo import api, fields, models
-from odoo.service.model import retrying
 from odoo.tools import SQL
 
-from ..gateways.types import Outbound, Outcome
-from ..tools import template
+from ..gateways import ADAPTERS
+from ..tools.quota import get_least_rest
+from ..tools.throttle import divide_rate
+from ..transaction import commit_short
+from .member_consent import ADVERTISING
+from .member_message import CLAIMED, WAITS
 
 _logger = logging.getLogger(__name__)
 
-#: Rows claimed, sent and recorded between two commits.
-CLAIM_SIZE = 500
-#: After so many tries that provably sent nothing, a message has failed.
-MAX_ATTEMPTS = 6
-#: Seconds before the next try; doubles with each attempt.
-RETRY_DELAY = 60
-#: A claim older than this belongs to a process that died.
+#: Rows claimed, sent and recorded between two commits, at most.
+CLAIM_SIZE = 2500
+#: A claim holds no more than the rate allows in so many seconds: the sooner the next
+#: one, the sooner a pause or a refusal takes effect.
+CLAIM_SECONDS = 2
+#: A claim older than this belongs to a sender that was taken away and died.
 STALE_CLAIM = timedelta(minutes=15)
-
-#: Outcome → state and reason of a message that is finished.
-FINAL = {
-    Outcome.OK: ("sent", None),
-    Outcome.BADNUM: ("failed", "rejected_number"),
-    Outcome.OPTOUT: ("failed", "refused"),
-    Outcome.CONTENT: ("failed", "rejected_content"),
-    Outcome.BUG: ("failed", "provider_error"),
-    Outcome.AMBIGUOUS: ("uncertain", "answer_lost"),
-}
-#: The account cannot send; the whole gateway stops.
-CLOSED = {Outcome.PAUSE, Outcome.TOKEN}
-#: Nothing was sent and it was not the message's fault: it waits for its turn again.
-POSTPONED = {
-    Outcome.RETRY,
-    Outcome.POSTPONE,
-    Outcome.TOKEN,
-    Outcome.TEMPLATE,
-    Outcome.PAUSE,
-}
+#: Claims of several senders may overlap by so much …
+OVERLAP = timedelta(seconds=10)
+#: … and who gives way waits for so long.
+GIVE_WAY = timedelta(seconds=15)
+#: What a member who has had enough gets instead of a reason, if that may change.
+LATER = "later"
+#: As :data:`LATER`, while another message to the member leaves with this batch: it is
+#: asked about again with the next one.
+NEXT = "next"
+#: Categories in the order in which they leave.
+URGENCY = {"notice": 0, "care": 1, "content": 2, "promotion": 3}
 
 
 class MemberMessage(models.Model):
-    """Sending: claim, commit, call, record, commit. Never in a request."""
+    """Sending: claim, commit, call, record, commit. Never in a request.
+
+    ``member_message_call`` and ``member_message_record`` are the last two.
+    """
 
     _inherit = "member.message"
 
     @api.model
-    def _cron_send(self):
-        """Send what is due, batch by batch, until nothing is left or time is up."""
-        self._settle_stale_claims()
-        self._start_and_finish_campaigns()
+    def _cron_send(self, lane=1):
+        """Send what is due, batch by batch, until nothing is left or time is up.
+
+        :param int lane: number of the sender; each runs once at a time
+        """
+        with self._enter_lane(lane) as is_mine:
+            if is_mine:
+                self._settle_lane(lane)
+                self._settle_stale_claims()
+                self.env["member.campaign"]._stop_all_changed()
+                self._move_campaigns_on()
+                self._send_due(lane)
+
+    def _send_due(self, lane):
         progress = self.env["ir.cron"]._commit_progress
         progress(remaining=self._count_due())
-        for gateway in self.env["member.gateway"].search([("state", "=", "active")]):
-            # Each step commits. The claim before anything leaves: whatever happens from
-            # there on, no other run takes these rows. A pause or cancellation shows in
-            # the next claim.
-            while claimed := retrying(partial(self._claim, gateway), self.env):
-                results = self._call(gateway, claimed)
-                # A new snapshot: a member may have followed the link during the call.
-                self.env.cr.commit()  # pylint: disable=invalid-commit
-                retrying(partial(self._record, gateway, results), self.env)
-                if not progress(len(claimed)):
+        gateways = self.env["member.gateway"].search([("state", "=", "active")])
+        # Each sender begins with another gateway, and goes round.
+        start = lane % len(gateways) if gateways else 0
+        busy = [*gateways[start:], *gateways[:start]]
+        while busy:
+            for gateway in list(busy):
+                # A pause or a cancellation shows in the next claim.
+                count = self._send_batch(gateway, lane)
+                if not count:
+                    busy.remove(gateway)
+                elif not progress(count):
                     return
-        self._start_and_finish_campaigns()
+        self._move_campaigns_on()
         # What was due and did not leave was skipped, or is another sender's.
         progress(remaining=0)
+
+    @api.model
+    def _send_batch(self, gateway, lane=1):
+        """Claim, call and record one batch.
+
+        The claim is committed before anything leaves: whatever happens from there on,
+        no other sender takes these rows.
+
+        :returns: number of messages dealt with
+        """
+        started = time.monotonic()
+        size, is_probe = self._get_claim_size(gateway)
+        if not size:
+            return 0
+        claimed, count = commit_short(self.env, self._claim, gateway, lane, size)
+        claimed = claimed and commit_short(self.env, self._give_way, claimed, lane)
+        left_out = len(claimed)
+        if claimed:
+            claimed = commit_short(self.env, self._reserve, gateway, claimed)
+            left_out -= len(claimed)
+        if not claimed:
+            # what waits again was not dealt with: it is not tried until the next run
+            return count - left_out
+        done = self._call(gateway, claimed, is_probe)
+        seconds = time.monotonic() - started
+        self._record_results(gateway, claimed, done, lane, seconds)
+        self._log_batch(gateway, claimed, done, lane, started)
+        return count
+
+    def _give_way(self, claimed, lane):
+        """Two senders at the same moment do not see each other's claims: to one member
+        both might send as much as is allowed. Now both are committed, and whoever sees
+        the other's claim gives way; none leaves twice, as the later one always sees.
+
+        :param list[dict] claimed: see :meth:`_claim`
+        :returns: those of them that may leave
+        """
+        if self.env["member.lane"]._get_count() < 2:
+            return claimed
+        campaign = self.env["member.campaign"].browse(claimed[0]["campaign_id"])
+        policy = self.env["member.send.policy"]._get_for(campaign.company_id)
+        if not any(map(policy._get_caps, ADVERTISING)):
+            return claimed
+        now = fields.Datetime.now()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                UPDATE member_message m
+                   SET state = 'queued', claimed_date = NULL, due_date = %(later)s,
+                       attempt_count = m.attempt_count - 1
+                  FROM member_campaign c
+                 WHERE m.id = ANY(%(ids)s) AND %(claimed)s AND c.id = m.campaign_id
+                   AND c.category IN %(advertising)s AND EXISTS (
+                       SELECT FROM member_message other
+                         JOIN member_campaign oc ON oc.id = other.campaign_id
+                        WHERE other.profile_id = m.profile_id
+                          AND other.campaign_id != m.campaign_id
+                          AND other.lane != %(lane)s
+                          AND other.claimed_date > %(since)s
+                          AND oc.category IN %(advertising)s
+                          AND other.state IN %(left)s)
+             RETURNING m.id
+                """,
+                later=now + GIVE_WAY,
+                ids=[row["id"] for row in claimed],
+                claimed=CLAIMED,
+                advertising=ADVERTISING,
+                lane=lane,
+                since=now - OVERLAP,
+                left=("claimed", "sent", "delivered", "uncertain"),
+            )
+        )
+        yielding = {message_id for (message_id,) in rows}
+        self.invalidate_model()
+        return [row for row in claimed if row["id"] not in yielding]
+
+    @staticmethod
+    def _log_batch(gateway, claimed, done, lane, started):
+        outcomes = Counter(result.outcome.value for result in done.results)
+        _logger.info(
+            "lane=%s gateway=%s campaigns=%s batch=%s claimed=%s %s ms=%d",
+            lane,
+            gateway.id,
+            ",".join(sorted({str(row["campaign_id"]) for row in claimed})),
+            claimed[0]["id"],
+            len(claimed),
+            " ".join(f"{outcome}={count}" for outcome, count in outcomes.items()),
+            (time.monotonic() - started) * 1000,
+        )
+
+    def _get_claim_size(self, gateway):
+        """:returns: how many messages to claim for a gateway now, and whether they are
+        to find out if a resting provider is back
+        """
+        loads = self.env["member.gateway.load"]
+        batch_size = ADAPTERS[gateway.provider].batch_size
+        call_size, _seconds = divide_rate(gateway.rate_per_second, batch_size)
+        size = CLAIM_SIZE
+        if gateway.rate_per_second:
+            size = min(size, max(call_size, gateway.rate_per_second * CLAIM_SECONDS))
+        rest = loads._get_day_rest(gateway)
+        if rest is not None:
+            size = min(size, rest)
+        if gateway not in loads._get_resting():
+            return size, False
+        may_probe = size and commit_short(self.env, loads._try_probe, gateway)
+        return (min(size, call_size) if may_probe else 0), True
+
+    @contextmanager
+    def _enter_lane(self, lane):
+        """Yield whether no other process runs this lane. The lock ends with the
+        process or its connection, however it ends."""
+        key = SQL("hashtext('member_messaging.lane'), %s", lane)
+        [(is_mine,)] = self.env.execute_query(
+            SQL("SELECT pg_try_advisory_lock(%s)", key)
+        )
+        try:
+            yield is_mine
+        except BaseException:
+            if not self.env.cr.closed:
+                # in a transaction that failed the lock could not be given back
+                self.env.cr.rollback()
+            raise
+        finally:
+            if is_mine and not self.env.cr.closed:
+                self.env.cr.execute(SQL("SELECT pg_advisory_unlock(%s)", key))
 
     def _count_due(self):
         return self.search_count(
@@ -80,131 +215,327 @@ class MemberMessage(models.Model):
         )
 
     @api.model
-    def _start_and_finish_campaigns(self):
-        """Move campaigns on: due ones send, cancelled ones drop their rows, and those
+    def _move_campaigns_on(self):
+        """Due campaigns begin to send, cancelled ones drop their rows, and those
         without an open row are done."""
         now = fields.Datetime.now()
         self.env.flush_all()
-        for query in (
-            SQL(
-                """
-                UPDATE member_campaign SET state = 'sending', write_date = %(now)s
-                 WHERE state = 'scheduled' AND planned_date IS NOT NULL
-                   AND scheduled_date <= %(now)s
-                """,
-                now=now,
-            ),
-            SQL(
-                """
-                UPDATE member_message m SET state = 'cancelled', write_date = %s
-                  FROM member_campaign c
-                 WHERE c.id = m.campaign_id AND c.state = 'cancelled'
-                   AND m.state = 'queued'
-                """,
-                now,
-            ),
-            SQL(
-                """
-                UPDATE member_campaign c
-                   SET state = 'done', done_date = %(now)s, write_date = %(now)s
-                 WHERE c.state = 'sending' AND NOT EXISTS (
-                       SELECT FROM member_message m WHERE m.campaign_id = c.id
-                          AND m.state IN ('queued', 'claimed'))
-                """,
-                now=now,
-            ),
-        ):
-            self.env.cr.execute(query)
+        starting = SQL(
+            """
+            UPDATE member_campaign SET state = 'sending', write_date = %(now)s
+             WHERE state = 'scheduled' AND planned_date IS NOT NULL
+               AND scheduled_date <= %(now)s RETURNING id
+            """,
+            now=now,
+        )
+        dropping = SQL(
+            """
+            UPDATE member_message m SET state = 'cancelled'
+              FROM member_campaign c
+             WHERE c.id = m.campaign_id AND c.state = 'cancelled'
+               AND %s RETURNING c.id
+            """,
+            WAITS,
+        )
+        forgetting = SQL(
+            """
+            DELETE FROM member_campaign_audience a USING member_campaign c
+             WHERE c.id = a.campaign_id AND c.state = 'cancelled' RETURNING c.id
+            """
+        )
+        finishing = SQL(
+            """
+            UPDATE member_campaign c
+               SET state = 'done', done_date = %(now)s, write_date = %(now)s
+             WHERE c.state = 'sending'
+               AND (c.has_late_joiners AND c.not_after_date > %(now)s) IS NOT TRUE
+               AND NOT EXISTS (SELECT FROM member_message m
+                                WHERE m.campaign_id = c.id AND %(waits)s)
+               AND NOT EXISTS (SELECT FROM member_message m
+                                WHERE m.campaign_id = c.id AND %(claimed)s)
+         RETURNING c.id
+            """,
+            now=now,
+            waits=WAITS,
+            claimed=CLAIMED,
+        )
+        for query in (starting, dropping, forgetting, finishing):
+            commit_short(self.env, self._move_campaigns, query)
         self.env.invalidate_all(flush=False)
+
+    def _move_campaigns(self, query):
+        self.env.cr.execute(query, log_exceptions=False)
+        ids = {campaign_id for (campaign_id,) in self.env.cr.fetchall()}
+        self.env["member.campaign"].browse(ids)._notify_progress()
+
+    @api.model
+    def _settle_lane(self, lane):
+        """What this lane had claimed belongs to a run that died: it may have left.
+
+        Such messages are never sent again; a delivery report settles them.
+        """
+        self._make_uncertain(SQL("lane = %s", lane))
 
     @api.model
     def _settle_stale_claims(self):
-        """A process died after claiming: its messages may or may not have left.
-
-        They are never sent again; a delivery report settles them.
-        """
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE member_message
-                   SET state = 'uncertain', reason = 'answer_lost',
-                       sent_date = claimed_date
-                 WHERE state = 'claimed' AND claimed_date < %s
-                """,
-                fields.Datetime.now() - STALE_CLAIM,
-            )
+        """As :meth:`_settle_lane`, for lanes that do not run any more."""
+        self._make_uncertain(
+            SQL("claimed_date < %s", fields.Datetime.now() - STALE_CLAIM)
         )
-        if self.env.cr.rowcount:
-            _logger.info(
-                "%s messages of a dead sender are uncertain", self.env.cr.rowcount
+
+    def _make_uncertain(self, condition):
+        def update():
+            self.env.cr.execute(
+                SQL(
+                    """
+                    UPDATE member_message m
+                       SET state = 'uncertain', reason = 'answer_lost',
+                           sent_date = claimed_date
+                     WHERE %s AND %s
+                    """,
+                    CLAIMED,
+                    condition,
+                ),
+                log_exceptions=False,
             )
+            return self.env.cr.rowcount
+
+        if count := commit_short(self.env, update):
+            _logger.info("%s messages of a dead sender are uncertain", count)
+            self.invalidate_model()
 
     # --------------------------------------------------------------------- claim
 
     @api.model
-    def _claim(self, gateway):
-        """Take the next due messages of a gateway and write their texts.
+    def _claim(self, gateway, lane=1, size=CLAIM_SIZE):
+        """Claim the next due messages of a gateway and write their texts.
 
         Rows another sender holds are passed over. What has changed since planning is
-        tested again: such rows end as ``skipped`` and are not returned.
+        tested again: such rows end as ``skipped``, and promotions wait for the morning.
 
-        :returns: claimed messages, at most ``CLAIM_SIZE``
+        :returns: claimed messages, see :meth:`_prepare_texts`, at most ``size``; and
+            the number of rows dealt with, which is 0 if nothing was due
+        :rtype: tuple[list[dict], int]
         """
-        while rows := self._lock_due(gateway):
-            self._skip([(row[0], row[1]) for row in rows if row[1]])
-            claimed = self._follow_contacts([row for row in rows if not row[1]])
-            if not claimed:
-                # only refusals in this batch: look further
-                continue
-            self._write_claim(self._prepare_texts(claimed))
-            self.invalidate_model()
-            return self.browse(claimed)
-        return self.browse()
+        rows = self._lock_due(gateway, size)
+        count = len(rows)
+        if skipped := [row[:2] for row in rows if row[1] not in (None, LATER, NEXT)]:
+            self._skip(skipped)
+        tomorrow = fields.Datetime.now() + timedelta(days=1)
+        if capped := [(row[0], tomorrow) for row in rows if row[1] == LATER]:
+            self._postpone(capped)
+        rows = self._hold(gateway, [row for row in rows if not row[1]])
+        claimed = self._follow_contacts(rows)
+        if not claimed:
+            return [], count
+        texts = self._prepare_texts(gateway, claimed)
+        self._write_claim(texts, gateway, lane)
+        self.invalidate_model()
+        return texts, count
 
-    def _write_claim(self, rows):
+    def _hold(self, gateway, rows):
+        """Let promotions wait that may not arrive at this hour; those for which the
+        right hour comes too late are skipped.
+
+        :param rows: of :meth:`_lock_due`
+        :returns: those that may leave now
+        """
+        now = fields.Datetime.now()
+        hours = self.env["member.sending.hours"]
+        # members of a place are many, and of each one number is enough
+        places = {
+            row[5:]: hours._make_place(*row[5:8], row[3]) for row in rows if row[4]
+        }
+        dues = hours._get_next_open(gateway.company_id, now, places.values())
+        free, held, skipped = [], [], []
+        for row in rows:
+            due = dues[places[row[5:]]] if row[4] else now
+            if due == now:
+                free.append(row)
+            elif due is None:
+                skipped.append((row[0], "quiet_hours"))
+            else:
+                held.append((row[0], due))
+        if held:
+            self._postpone(held)
+        if skipped:
+            self._skip(skipped)
+        return free
+
+    def _postpone(self, rows):
+        """Put off messages; one whose offer will have ended by then is skipped.
+
+        :param rows: id and naive UTC time
+        """
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE member_message m
+                   SET due_date = t.due_date,
+                       state = CASE WHEN t.due_date > c.not_after_date
+                                    THEN 'skipped' ELSE m.state END,
+                       reason = CASE WHEN t.due_date > c.not_after_date
+                                     THEN 'expired' END,
+                       gateway_id = CASE WHEN t.due_date > c.not_after_date
+                                         THEN NULL ELSE m.gateway_id END
+                  FROM unnest(%s::int[], %s::timestamp[]) AS t (id, due_date),
+                       member_campaign c
+                 WHERE m.id = t.id AND c.id = m.campaign_id
+                """,
+                *map(list, zip(*rows, strict=True)),
+            )
+        )
+
+    def _write_claim(self, rows, gateway, lane):
         """Store texts and claim in one UPDATE: each costs an entry in every index.
 
         :param list[dict] rows: see :meth:`_prepare_texts`
         """
+        columns = ("id", "token", "card_id", "body", "parts")
+        now = fields.Datetime.now()
+        for row in rows:
+            row["claimed_date"] = now
         self.env.cr.execute(
             SQL(
                 """
                 UPDATE member_message m
                    SET token = r.token, card_id = r.card_id, body = r.body,
                        parts = r.parts, state = 'claimed', claimed_date = %(now)s,
+                       gateway_id = %(gateway)s, lane = %(lane)s,
                        attempt_count = m.attempt_count + 1
-                  FROM unnest(%(ids)s::int[], %(tokens)s::varchar[],
-                              %(cards)s::int[], %(bodies)s::varchar[],
+                  FROM unnest(%(id)s::int[], %(token)s::varchar[],
+                              %(card_id)s::int[], %(body)s::varchar[],
                               %(parts)s::int[])
                        AS r (id, token, card_id, body, parts)
                  WHERE r.id = m.id
                 """,
-                now=fields.Datetime.now(),
-                ids=[row["id"] for row in rows],
-                tokens=[row["token"] for row in rows],
-                cards=[row["card_id"] for row in rows],
-                bodies=[row["body"] for row in rows],
-                parts=[row["parts"] for row in rows],
+                now=now,
+                gateway=gateway.id,
+                lane=lane,
+                **{name: [row[name] for row in rows] for name in columns},
             )
         )
 
-    def _lock_due(self, gateway):
-        """:returns: id, reason not to send, and the number the contact has now"""
+    def _find_sources(self, gateway):
+        """Find where messages for a gateway wait: its own, and those of gateways it
+        stands in for.
+
+        :returns: campaign and gateway of the messages, and how many of them may leave
+            now; only those of the most urgent category that waits, as all of them get
+            an equal share
+        :rtype: list[tuple[int, int, int]]
+        """
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT c.category, c.id, g.id, %(trial_rest)s,
+                       COALESCE(c.not_after_date < %(now)s, FALSE)
+                  FROM member_campaign c
+                  JOIN member_gateway g ON g.company_id = c.company_id
+                  LEFT JOIN member_campaign_load l ON l.campaign_id = c.id
+                 WHERE c.state = 'sending' AND g.company_id = %(company)s
+                   AND NOT EXISTS (SELECT FROM member_send_policy policy
+                                    WHERE policy.company_id = c.company_id
+                                      AND policy.is_stopped)
+                   AND EXISTS (SELECT FROM member_message m
+                                WHERE m.campaign_id = c.id AND m.gateway_id = g.id
+                                  AND %(waits)s AND m.due_date <= %(now)s)
+                   -- complaints stop promotions of an account, and nobody stands in
+                   AND NOT (c.category IN %(advertising)s
+                            AND EXISTS (SELECT FROM member_gateway stopped
+                                         WHERE stopped.id IN (g.id, %(gateway)s)
+                                           AND stopped.promotion_stop_date IS NOT NULL))
+              ORDER BY c.scheduled_date, c.id
+                """,
+                company=gateway.company_id.id,
+                waits=WAITS,
+                now=fields.Datetime.now(),
+                advertising=ADVERTISING,
+                gateway=gateway.id,
+                trial_rest=self.env["member.campaign.load"]._get_trial_rest_sql(),
+            )
+        )
+        sources = self._find_room(
+            gateway, [row for row in rows if self._is_served(gateway, *row[1:3])]
+        )
+        first = min((URGENCY[category] for category, *_rest in sources), default=None)
+        return [
+            tuple(source) for category, *source in sources if URGENCY[category] == first
+        ]
+
+    def _find_room(self, gateway, rows):
+        """Leave out campaigns that have to wait: for the next month, or for the reports
+        of their trial batch. Those that are over need no room, to be skipped.
+
+        :param rows: category, campaign, gateway, rest of the trial batch or None, and
+            whether the campaign is over
+        :returns: category, campaign, gateway and number of messages that may leave
+        """
+        quotas = rows and self.env["member.gateway.load"]._get_quotas(gateway)
+        sources = []
+        for category, campaign_id, gateway_id, trial_rest, is_over in rows:
+            sms = get_least_rest(quotas, category in ADVERTISING)
+            rests = [] if is_over else [trial_rest, sms]
+            room = min((r for r in rests if r is not None), default=CLAIM_SIZE)
+            if room > 0:
+                sources.append((category, campaign_id, gateway_id, room))
+        return sources
+
+    def _is_served(self, gateway, campaign_id, source_id):
+        """:returns: whether ``gateway`` sends what waits for ``source_id``"""
+        if gateway.id == source_id:
+            return True
+        if not gateway.is_stand_in:
+            return False
+        source = self.env["member.gateway"].browse(source_id)
+        campaign = self.env["member.campaign"].browse(campaign_id)
+        resting = self.env["member.gateway.load"]._get_resting()
+        return (
+            source.state == "paused" or source in resting
+        ) and gateway in campaign._get_gateways()
+
+    def _lock_due(self, gateway, size):
+        """:returns: id, reason not to send, the number the contact has now if that is
+        another one, the number, whether it is advertising, and four columns that
+        say where the member is, see ``member.sending.hours``
+        """
+        sources = self._find_sources(gateway)
+        if not sources:
+            return []
         consents = self.env["member.consent"]
-        return self.env.execute_query(
+        policy = self.env["member.send.policy"]._get_for(gateway.company_id)
+        suppressions = self.env["member.suppression"]
+        campaigns, gateways, rooms = map(list, zip(*sources, strict=True))
+        size = min(size, max(rooms))
+        share = ceil(size / len(sources))
+        self.env.cr.execute(
             SQL(
                 """
                 SELECT m.id,
                        CASE WHEN c.not_after_date < %(now)s THEN 'expired'
-                            WHEN m.profile_id IS NULL OR pa.active IS NOT TRUE
+                            WHEN pa.active IS NOT TRUE OR NOT EXISTS (
+                                 SELECT FROM member_profile p WHERE p.id = m.profile_id)
                             THEN 'archived'
                             WHEN COALESCE(pa.phone, '') = '' THEN 'no_address'
                             WHEN pa.phone_sanitized IS NULL THEN 'invalid_address'
-                            ELSE %(refusal)s END,
-                       NULLIF(pa.phone_sanitized, m.address)
-                  FROM member_message m
+                            WHEN %(refusal)s IS NOT NULL THEN %(refusal)s
+                            WHEN %(full_up)s THEN %(capped)s
+                            WHEN %(is_second)s THEN %(next)s END,
+                       NULLIF(pa.phone_sanitized, m.address), pa.phone_sanitized,
+                       c.category IN %(advertising)s, %(place)s
+                  FROM unnest(%(campaigns)s::int[], %(gateways)s::int[],
+                              %(shares)s::int[])
+                       AS source (campaign_id, gateway_id, share)
+                 CROSS JOIN LATERAL (
+                       SELECT * FROM member_message m
+                        WHERE m.campaign_id = source.campaign_id
+                          AND m.gateway_id = source.gateway_id
+                          AND %(waits)s AND m.due_date <= %(now)s
+                          AND (m.gateway_id = %(gateway)s OR %(serves)s)
+                     ORDER BY m.due_date, m.id
+                        LIMIT source.share FOR UPDATE SKIP LOCKED) m
                   JOIN member_campaign c ON c.id = m.campaign_id
-                  JOIN member_gateway g ON g.id = m.gateway_id
+                  JOIN member_gateway g ON g.id = %(gateway)s AND g.state = 'active'
                   LEFT JOIN res_partner pa ON pa.id = m.partner_id
                   -- LIMIT: looked up for these few, never read as a whole
                   LEFT JOIN LATERAL (SELECT consent.state, consent.expiry_date
@@ -212,32 +543,121 @@ class MemberMessage(models.Model):
                                       WHERE %(current)s LIMIT 1) consent ON TRUE
                   LEFT JOIN phone_blacklist listed
                          ON listed.number = pa.phone_sanitized AND listed.active
-                 WHERE m.state = 'queued' AND m.gateway_id = %(gateway)s
-                   AND m.due_date <= %(now)s AND c.state = 'sending'
-                   AND g.state = 'active'
-              ORDER BY m.due_date, m.id
-                 LIMIT %(limit)s
-                   FOR UPDATE OF m SKIP LOCKED
+                  LEFT JOIN LATERAL (SELECT s.address_hash FROM member_suppression s
+                                      WHERE s.address_hash = %(hash)s AND %(suppresses)s
+                                      LIMIT 1) suppressed ON TRUE
+                 LIMIT %(size)s
                 """,
+                now=fields.Datetime.now(),
+                advertising=ADVERTISING,
+                place=SQL(", ").join(
+                    self.env["member.sending.hours"]._get_place_columns(
+                        SQL("pa.phone_sanitized")
+                    )
+                ),
                 refusal=consents._get_refusal_sql(SQL("c.category")),
+                full_up=self._get_claim_cap_sql(policy),
+                is_second=self._get_second_sql(policy, sources),
+                next=NEXT,
+                capped=(
+                    SQL(
+                        "CASE WHEN c.not_after_date IS NULL"
+                        " THEN 'frequency_cap' ELSE %s END",
+                        LATER,
+                    )
+                    if policy.capped_action == "postpone"
+                    else SQL("'frequency_cap'")
+                ),
+                hash=suppressions._get_hash_sql(SQL("pa.phone_sanitized")),
+                suppresses=suppressions._get_active_sql(
+                    gateway.company_id, SQL("m.channel"), SQL("c.category")
+                ),
+                campaigns=campaigns,
+                gateways=gateways,
+                shares=[min(share, room) for room in rooms],
+                gateway=gateway.id,
+                serves=gateway._serves_sql(SQL("m.address")),
+                waits=WAITS,
                 current=consents._get_current_sql(
                     SQL("m.profile_id"), SQL("m.channel"), SQL("c.category")
                 ),
-                gateway=gateway.id,
-                now=fields.Datetime.now(),
-                limit=CLAIM_SIZE,
-            )
+                size=size,
+            ),
+            # who loses a row to another sender tries again
+            log_exceptions=False,
+        )
+        return self.env.cr.fetchall()
+
+    @staticmethod
+    def _get_second_sql(policy, sources):
+        """:returns: condition that a message ``m`` of campaign ``c`` is not the only
+        advertising to its member among those that are due: they do not count yet for
+        each other
+        """
+        if len(sources) < 2 or not any(map(policy._get_caps, ADVERTISING)):
+            return SQL("FALSE")
+        return SQL(
+            """
+            c.category IN %s AND row_number() OVER (
+                PARTITION BY m.profile_id ORDER BY c.scheduled_date, m.id) > 1
+            """,
+            ADVERTISING,
+        )
+
+    def _get_claim_cap_sql(self, policy):
+        """:returns: condition that the member of a message ``m`` of campaign ``c`` got
+        as much advertising of other campaigns as the policy allows. What still waits
+        does not count here: it is asked in its turn.
+        """
+        caps = {category: policy._get_caps(category) for category in ADVERTISING}
+        if not any(caps.values()):
+            return SQL("FALSE")
+        now = fields.Datetime.now()
+        return SQL(
+            """
+            (c.category IN %(advertising)s AND (
+                SELECT CASE c.category %(cases)s END
+                  FROM member_message other
+                  JOIN member_campaign oc ON oc.id = other.campaign_id
+                  JOIN member_profile mp ON mp.id = other.profile_id
+                 WHERE other.profile_id = m.profile_id
+                   AND other.campaign_id != m.campaign_id
+                   AND oc.category IN %(advertising)s
+                   AND other.state IN ('claimed', 'sent', 'delivered', 'uncertain')))
+            """,
+            advertising=ADVERTISING,
+            cases=SQL(" ").join(
+                SQL(
+                    "WHEN %s THEN %s",
+                    category,
+                    SQL(" OR ").join(
+                        SQL(
+                            "COUNT(*) FILTER (WHERE oc.category IN %s"
+                            " AND COALESCE(other.sent_date, other.claimed_date,"
+                            " other.due_date) > %s"
+                            " %s) >= %s",
+                            cap.categories,
+                            now - cap.period,
+                            SQL("AND mp.engagement = %s", cap.engagement)
+                            if cap.engagement
+                            else SQL(),
+                            cap.limit,
+                        )
+                        for cap in own
+                    ),
+                )
+                for category, own in caps.items()
+                if own
+            ),
         )
 
     def _follow_contacts(self, rows):
         """Messages go to the number a member has now, not to the one of the planning.
 
-        :param rows: id, None and the new number, if there is one, of messages to claim
+        :param rows: of :meth:`_lock_due`, of messages to claim
         :returns: ids of messages to claim; a number still gets a campaign once
         """
-        moved = [
-            (message_id, address) for message_id, _none, address in rows if address
-        ]
+        moved = [(row[0], row[2]) for row in rows if row[2]]
         if not moved:
             return [row[0] for row in rows]
         columns = dict(
@@ -259,7 +679,7 @@ class MemberMessage(models.Model):
                                 WHERE other.campaign_id = m.campaign_id
                                   AND other.channel = m.channel
                                   AND other.address = v.address
-                                  AND other.state != 'skipped')
+                                  AND other.gateway_id IS NOT NULL)
                            OR row_number() OVER (
                                PARTITION BY m.campaign_id, m.channel, v.address
                                ORDER BY m.id) > 1 AS is_copy
@@ -269,6 +689,7 @@ class MemberMessage(models.Model):
                 UPDATE member_message m
                    SET address = v.address,
                        state = CASE WHEN v.is_copy THEN 'skipped' ELSE m.state END,
+                       gateway_id = CASE WHEN NOT v.is_copy THEN m.gateway_id END,
                        reason = CASE WHEN v.is_copy THEN 'duplicate_address' END
                   FROM moved v
                  WHERE v.id = m.id
@@ -286,7 +707,8 @@ class MemberMessage(models.Model):
         self.env.cr.execute(
             SQL(
                 """
-                UPDATE member_message m SET state = 'skipped', reason = t.reason
+                UPDATE member_message m
+                   SET state = 'skipped', reason = t.reason, gateway_id = NULL
                   FROM unnest(%s::int[], %s::varchar[]) AS t (id, reason)
                  WHERE t.id = m.id
                 """,
@@ -294,209 +716,3 @@ class MemberMessage(models.Model):
                 [reason for _message_id, reason in rows],
             )
         )
-
-    # ---------------------------------------------------------------------- call
-
-    def _call(self, gateway, messages):
-        """Hand messages to the provider.
-
-        :returns: one result per message
-        :rtype: list[odoo.addons.member_messaging.gateways.types.SendResult]
-        """
-        adapter = gateway._get_adapter()
-        outbound = messages._prepare_outbound(adapter, gateway)
-        results = []
-        while batch := outbound[len(results) :][: adapter.batch_size]:
-            results += adapter.send(batch)
-            if results[-1].outcome in CLOSED:
-                # The account is closed: the rest is not even tried.
-                results += [
-                    replace(results[-1], key=message.key)
-                    for message in outbound[len(results) :]
-                ]
-        return results
-
-    def _prepare_outbound(self, adapter, gateway):
-        registrations = {
-            registration.template_id: registration
-            for registration in gateway.env["member.template.registration"].search(
-                [("gateway_id", "=", gateway.id)]
-            )
-        }
-        outbound = []
-        for record, messages in self.grouped(
-            lambda m: m.variant_id.template_id
-        ).items():
-            registration = registrations.get(record)
-            if not (adapter.requires_registered_template and registration):
-                outbound += [
-                    Outbound(str(message.id), message.address, message.body)
-                    for message in messages
-                ]
-                continue
-            parameters = registration._get_parameter_map()
-            # The provider keeps the text; it gets our values and their fallbacks.
-            fallbacks = {
-                variable.name: variable.fallback
-                for variable in template.find_variables(record.body)
-            }
-            # filled as in a text: zero is a value
-            fillers = {
-                name: template.Template(
-                    [template.Placeholder(variable, fallbacks.get(variable))]
-                )
-                for name, variable in parameters.items()
-            }
-            for values in self._get_variable_values(
-                messages.ids, record, set(parameters.values())
-            ):
-                outbound.append(
-                    Outbound(
-                        str(values["id"]),
-                        self.browse(values["id"]).address,
-                        self.browse(values["id"]).body,
-                        registration.code,
-                        {
-                            name: filler.render(values)
-                            for name, filler in fillers.items()
-                        },
-                    )
-                )
-        return outbound
-
-    # -------------------------------------------------------------------- record
-
-    @api.model
-    def _record(self, gateway, results):
-        """Store each recipient's own outcome.
-
-        Only rows that are still ``claimed`` change, so that recording twice does no
-        harm.
-        """
-        final = [result for result in results if result.outcome in FINAL]
-        postponed = [result for result in results if result.outcome in POSTPONED]
-        self._record_final(gateway, final)
-        self._record_postponed(postponed)
-        self._void_coupons([int(result.key) for result in results])
-        self.invalidate_model()
-        self._refuse_opted_out(final)
-        self._stop_for(gateway, results)
-        _logger.info(
-            "gateway %s: %s accepted, %s others of %s",
-            gateway.id,
-            sum(result.outcome is Outcome.OK for result in results),
-            sum(result.outcome is not Outcome.OK for result in results),
-            len(results),
-        )
-
-    def _record_final(self, gateway, results):
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE member_message m
-                   -- a link that was followed during the call has arrived
-                   SET state = CASE WHEN r.state = 'failed' OR m.clicked_date IS NULL
-                                    THEN r.state ELSE 'delivered' END,
-                       reason = CASE WHEN r.state = 'failed' OR m.clicked_date IS NULL
-                                     THEN r.reason END,
-                       provider_ref = r.ref, provider_code = r.code,
-                       provider_message = r.message, write_date = %(now)s,
-                       parts = COALESCE(r.parts, m.parts),
-                       cost = CASE WHEN r.state = 'failed' THEN 0
-                                   ELSE COALESCE(r.parts, m.parts) * %(price)s END,
-                       sent_date = CASE WHEN r.state != 'failed' THEN %(now)s END
-                  FROM unnest(%(ids)s::int[], %(states)s::varchar[],
-                              %(reasons)s::varchar[],
-                              %(refs)s::varchar[], %(codes)s::varchar[],
-                              %(messages)s::varchar[], %(parts)s::int[])
-                       AS r (id, state, reason, ref, code, message, parts)
-                 WHERE r.id = m.id AND m.state = 'claimed'
-                """,
-                now=fields.Datetime.now(),
-                price=gateway.price,
-                ids=[int(result.key) for result in results],
-                states=[FINAL[result.outcome][0] for result in results],
-                reasons=[FINAL[result.outcome][1] for result in results],
-                refs=[result.provider_ref for result in results],
-                codes=[result.provider_code for result in results],
-                messages=[result.provider_message for result in results],
-                parts=[result.parts for result in results],
-            )
-        )
-
-    def _record_postponed(self, results):
-        """Back into the queue, later each time; given up after ``MAX_ATTEMPTS``."""
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE member_message m
-                   SET state = CASE WHEN m.attempt_count < %(max)s OR r.free
-                                    THEN 'queued' ELSE 'failed' END,
-                       reason = CASE WHEN m.attempt_count < %(max)s OR r.free
-                                     THEN NULL ELSE 'provider_error' END,
-                       due_date = %(now)s + make_interval(secs => GREATEST(
-                           COALESCE(r.delay, 0),
-                           %(delay)s * 2 ^ LEAST(m.attempt_count - 1, 8))),
-                       attempt_count = m.attempt_count - r.free::int,
-                       provider_code = r.code, provider_message = r.message
-                  FROM unnest(%(ids)s::int[], %(delays)s::int[], %(free)s::bool[],
-                              %(codes)s::varchar[], %(messages)s::varchar[])
-                       AS r (id, delay, free, code, message)
-                 WHERE r.id = m.id AND m.state = 'claimed'
-                """,
-                max=MAX_ATTEMPTS,
-                now=fields.Datetime.now(),
-                delay=RETRY_DELAY,
-                ids=[int(result.key) for result in results],
-                delays=[result.retry_after for result in results],
-                # a paused gateway or campaign is nobody's failed attempt
-                free=[
-                    result.outcome in (Outcome.PAUSE, Outcome.TEMPLATE)
-                    for result in results
-                ],
-                codes=[result.provider_code for result in results],
-                messages=[result.provider_message for result in results],
-            )
-        )
-
-    @api.model
-    def _void_coupons(self, message_ids):
-        """Nobody holds the coupon of a message that has failed for good."""
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE loyalty_card card SET active = FALSE
-                  FROM member_message m
-                 WHERE m.id = ANY(%s) AND m.state = 'failed' AND card.id = m.card_id
-                   AND m.redeemed_date IS NULL
-                """,
-                message_ids,
-            )
-        )
-        self.env["loyalty.card"].invalidate_model(["active"])
-
-    def _refuse_opted_out(self, results):
-        for result in results:
-            if result.outcome is Outcome.OPTOUT:
-                message = self.browse(int(result.key))
-                # sudo: the provider's word is recorded whoever runs the sender
-                self.env["member.consent"].sudo()._refuse(
-                    message.profile_id,
-                    message.channel,
-                    "reply",
-                    f"{message.gateway_id.name}: {result.provider_code}",
-                )
-
-    def _stop_for(self, gateway, results):
-        """Stop what cannot go on without a person: the account or the campaign."""
-        for result in results:
-            reason = " ".join(
-                filter(None, (result.provider_code, result.provider_message))
-            )
-            if result.outcome in CLOSED:
-                gateway._pause(reason)
-                return
-            if result.outcome is Outcome.TEMPLATE:
-                campaign = self.browse(int(result.key)).campaign_id
-                if campaign.state == "sending":
-                    campaign._pause_for_template(reason)

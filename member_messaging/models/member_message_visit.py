@@ -8,8 +8,13 @@ class MemberMessage(models.Model):
 
     @api.model
     def _find_by_token(self, token):
-        """:returns: the message a short link belongs to, or none"""
-        return self.search([("token", "=", token)]) if token else self
+        """:returns: the message a short link belongs to, or none: also if neither
+        member nor number is left, for whom a link could do anything
+        """
+        # PostgreSQL refuses some characters that an address may have
+        is_token = token.isascii() and token.isalnum()
+        message = self.search([("token", "=", token)]) if is_token else self.browse()
+        return message.filtered(lambda m: m.profile_id or m.address)
 
     def _record_visit(self, is_machine):
         self.ensure_one()
@@ -27,21 +32,7 @@ class MemberMessage(models.Model):
     def _unsubscribe(self):
         """Refuse promotions for the member; repeating changes nothing."""
         self.ensure_one()
-        # A refusal counts for the number, whoever else uses it.
-        profiles = self.env["member.inbound"]._find_profiles(self.address)
-        self.env["member.consent"]._refuse(
-            self.profile_id | profiles, self.channel, "link", f"/m/{self.token}/stop"
-        )
-        self.env["member.event"]._record(
-            [
-                {
-                    "message_id": self.id,
-                    "type": "unsubscribed",
-                    "date": fields.Datetime.now(),
-                    "ref": "link",
-                }
-            ]
-        )
+        self._stop(self.channel, "promotion", f"/m/{self.token}/stop")
 
     def _get_coupon_status(self):
         """:returns: ``none``, ``usable``, ``used``, ``expired`` or ``withdrawn``"""

@@ -293,7 +293,8 @@ class MemberOrder(models.Model):
 
         When a wrong invoice is credited and a right one posted, the customer gets
         nothing back: what was invoiced beyond the order's total is no refund. Of an
-        invoice for several orders each gets its own lines.
+        invoice for several orders each gets its own lines. Without a correlated
+        subselect, which would keep PostgreSQL from adding up orders in parallel.
         """
         return SQL(
             """
@@ -310,33 +311,41 @@ class MemberOrder(models.Model):
                      WHERE am.move_type = 'out_refund' AND am.state = 'posted'
                        AND so.state = 'sale' %(condition)s
                 ),
-                -- once each: an invoice line may stand for several lines of an order
-                own AS (
-                    SELECT DISTINCT c.*, aml.id AS line_id, aml.move_id, aml.price_total
+                document AS (
+                    SELECT DISTINCT c.*, aml.move_id
                       FROM credited c
                       JOIN sale_order_line l ON l.order_id = c.id
                       JOIN sale_order_line_invoice_rel rel ON rel.order_line_id = l.id
                       JOIN account_move_line aml ON aml.id = rel.invoice_line_id
                      WHERE aml.display_type = 'product'
                 ),
+                -- once each: an invoice line may stand for several lines of an order
+                line AS (
+                    SELECT d.*, aml.price_total, bool_or(l.id IS NOT NULL) AS is_own
+                      FROM document d
+                      JOIN account_move_line aml ON aml.move_id = d.move_id
+                       AND aml.display_type = 'product'
+                      LEFT JOIN (sale_order_line_invoice_rel rel
+                            JOIN sale_order_line l ON l.id = rel.order_line_id)
+                        ON rel.invoice_line_id = aml.id AND l.order_id = d.id
+                  GROUP BY d.id, d.name, d.partner_id, d.company_id, d.currency_id,
+                           d.currency_rate, d.amount_total, d.move_id, aml.id
+                ),
                 -- the total of a document that has no other lines: taxes are rounded
                 invoiced AS (
-                    SELECT o.id, o.name, o.partner_id, o.company_id, o.currency_id,
-                           o.currency_rate, o.amount_total, am.move_type,
+                    SELECT l.id, l.name, l.partner_id, l.company_id, l.currency_id,
+                           l.currency_rate, l.amount_total, am.move_type,
                            am.invoice_date, am.currency_id AS move_currency_id,
                            am.invoice_currency_rate,
-                           CASE WHEN COUNT(*) = (
-                                    SELECT COUNT(*) FROM account_move_line x
-                                     WHERE x.move_id = am.id
-                                       AND x.display_type = 'product')
-                                THEN am.amount_total
-                                ELSE SUM(o.price_total) END AS total
-                      FROM own o
-                      JOIN account_move am ON am.id = o.move_id
+                           CASE WHEN bool_and(l.is_own) THEN am.amount_total
+                                ELSE SUM(l.price_total) FILTER (WHERE l.is_own)
+                                END AS total
+                      FROM line l
+                      JOIN account_move am ON am.id = l.move_id
                      WHERE am.state = 'posted'
                        AND am.move_type IN ('out_invoice', 'out_refund')
-                  GROUP BY o.id, o.name, o.partner_id, o.company_id, o.currency_id,
-                           o.currency_rate, o.amount_total, am.id
+                  GROUP BY l.id, l.name, l.partner_id, l.company_id, l.currency_id,
+                           l.currency_rate, l.amount_total, am.id
                 )
                 SELECT i.id * 4 + 2, i.name, 'sale.order', i.id, i.partner_id,
                        i.company_id,

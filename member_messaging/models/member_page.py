@@ -160,7 +160,7 @@ class MemberProfile(models.Model):
                 (s for s in ("granted", "refused", "expired") if s in states), "never"
             )
             profile.consent_state = state
-            profile.consent_date = states[state].create_date if states else False
+            profile.consent_date = states[state].date if states else False
 
     # ---------------------------------------------------------------------- lists
 

@@ -144,7 +144,7 @@ class MemberProfile(models.Model):
                 UPDATE member_consent c SET is_current = FALSE
                   FROM (SELECT id, row_number() OVER (
                                    PARTITION BY channel, purpose
-                                   ORDER BY date_trunc('second', create_date) DESC,
+                                   ORDER BY date DESC,
                                             state = 'refused' DESC, id DESC) AS place
                           FROM member_consent
                          WHERE is_current AND profile_id = ANY(%s)) word

@@ -9,7 +9,10 @@ from odoo.tools import SQL
 MANY = 100
 #: … and are written in steps of so many rows, so that nobody waits for a lock.
 STEP = 20_000
-WORK_MEM = "128MB"
+#: Share of the members from which on all order lines are read.
+MANY_CHANGED = 0.1
+#: For each of two processes: sums of a million members take four times as much.
+WORK_MEM, HASH_MEM = "128MB", 4
 #: How far back the catch-up looks for orders that were written.
 RECENT = timedelta(hours=3)
 
@@ -113,20 +116,29 @@ class MemberProfile(models.Model):
         :returns: number of rows in the table ``member_profile_step``
         """
         self.env.cr.execute(SQL("SET LOCAL work_mem = %s", WORK_MEM))
+        self.env.cr.execute(SQL("SET LOCAL hash_mem_multiplier = %s", HASH_MEM))
         self.env.cr.execute(SQL("SET LOCAL jit = off"))  # costs more than it saves
+        # One helper adds up in half the time; each further one brings sums of its own
+        # of nearly every member, and takes a core away from the tills.
+        self.env.cr.execute(SQL("SET LOCAL max_parallel_workers_per_gather = 1"))
         # PostgreSQL knows little of members who were enrolled in bulk a moment ago.
-        self.env.cr.execute(SQL("ANALYZE member_profile"))
-        facts = self._store("fact", self._get_fact_sql(partner_ids, now))
+        if partner_ids is None:
+            self.env.cr.execute(SQL("ANALYZE member_profile (id, partner_id)"))
+        facts = self._store(
+            "fact", self._get_fact_sql(partner_ids, now), ("id", "partner_id")
+        )
         if partner_ids is None:
             self.env["member.rfm.scale"]._get_all()._rebuild(facts, now)
             self.env.flush_all()
-        changes = self._store("change", self._get_change_sql(facts, now))
-        products = self._store(
-            "product", self._get_product_sql(self._choose_partners(facts, changes))
+        changes, chosen = SQL("(%s)", self._get_change_sql(facts, now)), None
+        if partner_ids is not None or not self._have_many_bought(facts):
+            changes = self._store("change", changes)
+            chosen = self._choose_partners(partner_ids, facts, changes)
+        products = self._store("product", self._get_product_sql(chosen))
+        steps = self._store(
+            "step", self._add_products_sql(changes, products), ("id", "position")
         )
-        steps = self._store("step", self._add_products_sql(changes, products))
-        for table in (facts, changes, products):
-            self.env.cr.execute(SQL("DROP TABLE %s", table))
+        self.env.cr.execute(SQL("CREATE INDEX ON %s (position)", steps))
         [(count,)] = self.env.execute_query(SQL("SELECT COUNT(*) FROM %s", steps))
         return count
 
@@ -137,15 +149,20 @@ class MemberProfile(models.Model):
             start,
             start + STEP,
         )
-        partners = dict(
-            self.env.execute_query(SQL("SELECT id, partner_id FROM (%s) s", step))
-        )
-        written = self._write_changes(step, now)
-        return [partners[profile_id] for profile_id in partners.keys() - written]
+        return self._write_changes(step, now)
 
-    def _choose_partners(self, facts, changes):
+    def _have_many_bought(self, facts):
+        """:returns: whether it is clear without a comparison of all figures that many
+        members have changed
+        """
+        [(bought, members)] = self.env.execute_query(
+            SQL("SELECT COUNT(*) FILTER (WHERE has_bought), COUNT(*) FROM %s", facts)
+        )
+        return bought > members * MANY_CHANGED
+
+    def _choose_partners(self, partner_ids, facts, changes):
         """:returns: contacts whose lines are worth an index look-up each; None if so
-        many changed that all lines are read faster
+        many of all members changed that all lines are read faster
         """
         [(changed, members)] = self.env.execute_query(
             SQL(
@@ -154,14 +171,15 @@ class MemberProfile(models.Model):
                 facts,
             )
         )
-        if changed > members / 10:
+        if partner_ids is None and changed > members * MANY_CHANGED:
             return None
         rows = self.env.execute_query(SQL("SELECT partner_id FROM %s", changes))
         return [partner_id for (partner_id,) in rows]
 
-    def _store(self, name, query):
+    def _store(self, name, query, keys=("partner_id",)):
         """Put rows into a temporary table, which outlives the commits of the steps.
 
+        :param keys: names of the columns it is searched and joined by
         :returns: name of the table
         :rtype: SQL
         """
@@ -169,15 +187,17 @@ class MemberProfile(models.Model):
         self.env.cr.execute(SQL("DROP TABLE IF EXISTS %s", table))
         self.env.cr.execute(SQL("CREATE TEMP TABLE %s AS %s", table, query))
         # It knows nothing of a new table, and would join it row by row.
-        self.env.cr.execute(SQL("ANALYZE %s", table))
+        columns = SQL(", ").join(map(SQL.identifier, keys))
+        self.env.cr.execute(SQL("ANALYZE %s (%s)", table, columns))
         return table
 
     # --------------------------------------------------------------------- facts
 
     def _get_fact_sql(self, partner_ids, now):
         """:returns: SELECT of one row per member: ``id``, ``partner_id``, the present
-        tier, first and last order, count, revenue, and per tier window of d days the
-        columns ``revenue_d`` and ``orders_d``
+        tier, first and last order, count, revenue, per tier window of d days the
+        columns ``revenue_d`` and ``orders_d``, and ``has_bought`` if last order or
+        count are not those of the profile
         """
         windows = self._get_windows()
         sums = [
@@ -207,7 +227,9 @@ class MemberProfile(models.Model):
                        AS tier_locked,
                    a.first_order_date, a.last_order_date,
                    COALESCE(a.order_count, 0)::int AS order_count,
-                   COALESCE(a.revenue, 0) AS revenue %(columns)s
+                   COALESCE(a.revenue, 0) AS revenue %(columns)s,
+                   (a.last_order_date, COALESCE(a.order_count, 0)) IS DISTINCT FROM
+                       (p.last_order_date, COALESCE(p.order_count, 0)) AS has_bought
               FROM member_profile p %(company_join)s
               LEFT JOIN (
                     SELECT o.partner_id,
@@ -474,7 +496,9 @@ class MemberProfile(models.Model):
                                 AS average_order,
                            %(r)s AS r_score, %(f)s AS f_score, %(m)s AS m_score,
                            %(lifecycle)s AS lifecycle
-                      FROM (%(tiers)s) f) s) n
+                      FROM (%(tiers)s) f
+                    -- keeps each score from being worked out for every use of it
+                    OFFSET 0) s OFFSET 0) n
               JOIN member_profile p ON p.id = n.id
              WHERE (%(new)s) IS DISTINCT FROM (%(old)s)
             """,
@@ -548,26 +572,25 @@ class MemberProfile(models.Model):
         """:returns: SELECT of ``partner_id``, ``last_product_id`` and
         ``favourite_category_id``, that of most lines, the latest of equals
         """
+        # What has a maximum and compares fast: second and product in one number, as
+        # a row would compare, and the few rows that remain as arrays.
         return SQL(
             """
-            WITH line AS MATERIALIZED (%s),
-            last AS (
-                SELECT DISTINCT ON (partner_id) partner_id, product_id FROM line
-              ORDER BY partner_id, date DESC, line_id DESC
-            ), favourite AS (
-                SELECT DISTINCT ON (partner_id) partner_id, categ_id
-                  FROM (SELECT l.partner_id, t.categ_id, COUNT(*) AS times,
-                               MAX(l.date) AS date
-                          FROM line l
-                          JOIN product_product pp ON pp.id = l.product_id
-                          JOIN product_template t ON t.id = pp.product_tmpl_id
-                         WHERE t.categ_id IS NOT NULL
-                      GROUP BY l.partner_id, t.categ_id) c
-              ORDER BY partner_id, times DESC, date DESC, categ_id
-            )
-            SELECT partner_id, last.product_id AS last_product_id,
-                   favourite.categ_id AS favourite_category_id
-              FROM last FULL JOIN favourite USING (partner_id)
+            SELECT partner_id, (MAX(last) & 2147483647)::int AS last_product_id,
+                   -(MAX(ARRAY[times, last >> 31, -categ_id])
+                        FILTER (WHERE categ_id IS NOT NULL))[3]::int
+                       AS favourite_category_id
+              FROM (SELECT l.partner_id, t.categ_id, COUNT(*) AS times,
+                           MAX(date_part('epoch', l.date)::bigint << 31
+                               | l.product_id) AS last
+                      FROM (%s) l
+                      -- OFFSET 0: together, before they meet the lines
+                      JOIN (SELECT pp.id, pt.categ_id
+                              FROM product_product pp
+                              JOIN product_template pt ON pt.id = pp.product_tmpl_id
+                            OFFSET 0) t ON t.id = l.product_id
+                  GROUP BY l.partner_id, t.categ_id) c
+          GROUP BY partner_id
             """,
             self.env["member.order"]._get_line_sql(partner_ids),
         )
@@ -589,16 +612,16 @@ class MemberProfile(models.Model):
         """Write changed figures and note changes of tier.
 
         :param SQL changes: SELECT of :meth:`_get_change_sql` with the products
-        :returns: ids of the members written; those that somebody else wrote since they
-            were compared are left
-        :rtype: set[int]
+        :returns: contacts of members that somebody else wrote since they were
+            compared; these are left
+        :rtype: list[int]
         """
         self.env.cr.execute(
             SQL(
                 """
-                WITH changed AS (
-                    UPDATE member_profile p SET (%(targets)s) = ROW(%(new)s)
-                      FROM (%(changes)s) n
+                WITH figures AS MATERIALIZED (%(changes)s), changed AS (
+                    UPDATE member_profile p SET (%(targets)s) = ROW(%(values)s)
+                      FROM figures n
                      WHERE p.id = n.id AND p.xmin = n.version
                  RETURNING p.id, p.tier_id, n.previous_tier_id, n.previous_date,
                            n.previous_review_date
@@ -616,10 +639,11 @@ class MemberProfile(models.Model):
                      WHERE c.previous_tier_id IS NOT NULL
                        AND c.tier_id IS DISTINCT FROM c.previous_tier_id
                 )
-                SELECT id FROM changed
+                SELECT partner_id FROM figures
+                 WHERE id NOT IN (SELECT id FROM changed)
                 """,
                 targets=SQL(", ").join(map(SQL.identifier, FIGURES + PRODUCTS)),
-                new=self._get_columns("n", FIGURES + PRODUCTS),
+                values=self._get_columns("n", FIGURES + PRODUCTS),
                 changes=changes,
                 kind=SQL(
                     """
@@ -636,4 +660,4 @@ class MemberProfile(models.Model):
             # Losing against somebody else is no error: the step is tried again.
             log_exceptions=False,
         )
-        return {profile_id for (profile_id,) in self.env.cr.fetchall()}
+        return [partner_id for (partner_id,) in self.env.cr.fetchall()]

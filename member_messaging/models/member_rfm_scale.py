@@ -19,7 +19,6 @@ class MemberRfmScale(models.Model):
     _name = "member.rfm.scale"
     _description = "RFM Scale"
     _order = "company_id, id"
-    _rec_name = "company_id"
 
     company_id = fields.Many2one(
         "res.company",
@@ -57,6 +56,17 @@ class MemberRfmScale(models.Model):
     _company_uniq = models.UniqueIndex(
         "(company_id) NULLS NOT DISTINCT", "A company has one RFM scale."
     )
+
+    @api.depends("company_id")
+    @api.depends_context("lang")
+    def _compute_display_name(self):
+        # sudo: scales of companies the user does not see are exceptions as well
+        has_others = self.sudo().search_count([("company_id", "!=", False)], limit=1)
+        everybody = (
+            self.env._("All other members") if has_others else self.env._("All Members")
+        )
+        for scale in self:
+            scale.display_name = scale.company_id.name or everybody
 
     @api.depends("company_id")
     def _compute_currency_id(self):
@@ -167,21 +177,16 @@ class MemberRfmScale(models.Model):
     @staticmethod
     def _get_days_sql(now):
         """:returns: whole days since the last order of the facts ``f``"""
-        return SQL("floor(extract(epoch FROM %s - f.last_order_date) / 86400)", now)
+        return SQL("floor(date_part('epoch', %s - f.last_order_date) / 86400)", now)
 
     def _get_score_sql(self, metric, now):
         """:returns: expression of the score of the facts ``f``; 0 without an order"""
-        if metric == "recency":
-            value, operator = self._get_days_sql(now), SQL("<=")
-        else:
-            column = "order_count" if metric == "frequency" else "revenue"
-            value, operator = SQL.identifier("f", column), SQL(">")
         cases = [
             SQL(
                 "WHEN %s THEN 1 + %s",
                 scale._get_member_sql(self),
                 SQL(" + ").join(
-                    SQL("(%s %s %s)::int", value, operator, limit)
+                    SQL("(%s)::int", self._get_passing_sql(metric, limit, now))
                     for limit in scale._get_limits()[metric]
                 )
                 if scale.method == "fixed" or scale.buyer_count
@@ -192,3 +197,16 @@ class MemberRfmScale(models.Model):
         return SQL(
             "CASE WHEN f.order_count = 0 THEN 0 %s ELSE 1 END", SQL(" ").join(cases)
         )
+
+    @staticmethod
+    def _get_passing_sql(metric, limit, now):
+        """:returns: condition that the facts ``f`` pass a limit of a score"""
+        if metric == "recency":
+            # at most so many whole days, without arithmetic for every row
+            return SQL(
+                "f.last_order_date > %s::timestamp - interval '1 day' * %s",
+                now,
+                limit + 1,
+            )
+        column = "order_count" if metric == "frequency" else "revenue"
+        return SQL("%s > %s", SQL.identifier("f", column), limit)

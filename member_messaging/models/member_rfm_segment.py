@@ -34,6 +34,10 @@ class MemberRfmSegment(models.Model):
         "Scores go from 1 to 5, and a range from its lower to its higher score.",
     )
 
+    def unlink(self):
+        self.env["member.profile"]._forget("rfm_segment_id", self)
+        return super().unlink()
+
     @api.model
     def _get_all(self):
         """:returns: the segments of all companies, in order"""

@@ -12,8 +12,8 @@ PURPOSES = {"promotion": "promotion", "service": "notice"}
 STEPS = {
     "selected": (),
     "address": ("no_address", "invalid_address"),
+    "allowed": ("bad_number", "blocked", "suppressed"),
     "consent": ("refused", "no_consent"),
-    "allowed": ("blocked",),
     "single": ("duplicate_address",),
     "fresh": ("frequency_cap",),
     "reachable": ("holdout",),
@@ -88,12 +88,12 @@ class MemberSegmentReach(models.Model):
                 if channel == "sms"
                 else self.env._("Have an address")
             ),
+            "allowed": self.env._("Not blocked or out of reach"),
             "consent": (
                 self.env._("Agreed to promotions")
                 if purpose == "promotion"
                 else self.env._("Did not refuse")
             ),
-            "allowed": self.env._("Not on the block list"),
             "single": self.env._("Once per number"),
             "fresh": self.env._("Not over the limit of promotions"),
             "reachable": self.env._("Can be reached"),

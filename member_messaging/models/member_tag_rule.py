@@ -145,10 +145,13 @@ class MemberTagRule(models.Model):
             rule.currency_id = (rule.company_id or main_company).currency_id
 
     @api.depends("category_id", "description")
+    @api.depends_context("lang")
     def _compute_display_name(self):
         for rule in self:
             tag = rule.category_id.name
-            rule.display_name = f"{tag}: {rule.description}" if tag else False
+            rule.display_name = tag and self.env._(
+                "%(tag)s (%(rule)s)", tag=tag, rule=rule.description
+            )
 
     @api.depends("kind", "currency_id", *CONDITION_FIELDS)
     @api.depends_context("lang")

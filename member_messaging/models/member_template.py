@@ -7,6 +7,7 @@ from odoo.tools import format_date
 from ..tools import sms, template
 from ..tools.codes import COUPON_PREFIX
 from .member_consent import CHANNELS
+from .member_gateway_signature import APPROVALS
 
 CATEGORIES = [
     ("promotion", "Promotion"),
@@ -147,10 +148,19 @@ class MemberTemplate(models.Model):
     def _render_sample(self, gateway, profile, program=None):
         """Return the text for one member, with an invented code and link."""
         self.ensure_one()
+        text = self._get_text(gateway)
+        sample = self._get_sample_values(gateway, profile, program)
+        # while somebody types, a text with a mistake shows itself unfilled
+        return text if template.check(text) else template.render(text, sample)
+
+    def _get_sample_values(self, gateway, profile, program=None):
+        """:returns: variable → what it could be for a member
+        :rtype: dict
+        """
         partner = profile.partner_id
         record = self.with_context(lang=self.lang)
         link = f"{self.get_base_url()}/m/"
-        sample = {
+        return {
             "member_name": partner.name,
             "tier": profile.with_context(lang=self.lang).tier_id.name,
             "points": "120",
@@ -174,13 +184,14 @@ class MemberTemplate(models.Model):
             "unsubscribe_link": f"{link}a8Kx3PqZ7Lw/stop",
             "brand": gateway.signature or self.env.company.name,
         }
-        text = self._get_text(gateway)
-        # while somebody types, a text with a mistake shows itself unfilled
-        return text if template.check(text) else template.render(text, sample)
 
 
 class MemberTemplateRegistration(models.Model):
-    """The provider's own number of a text it has approved."""
+    """A text as a provider knows it: its number there, and whether it is approved.
+
+    Without a template of ours it is for the SMS of other applications, whose texts are
+    recognised by :attr:`sample`.
+    """
 
     _name = "member.template.registration"
     _description = "Registered Template"
@@ -188,9 +199,15 @@ class MemberTemplateRegistration(models.Model):
     _rec_name = "code"
 
     template_id = fields.Many2one(
-        "member.template", required=True, ondelete="cascade", index=True
+        "member.template",
+        ondelete="cascade",
+        index=True,
+        help="Empty: for the SMS of other applications, such as sales or calendar, "
+        "that read like the registered text.",
     )
-    gateway_id = fields.Many2one("member.gateway", required=True, ondelete="cascade")
+    gateway_id = fields.Many2one(
+        "member.gateway", required=True, ondelete="cascade", index=True
+    )
     code = fields.Char(
         string="Provider Template", required=True, help="E.g. SMS_123456789."
     )
@@ -198,11 +215,122 @@ class MemberTemplateRegistration(models.Model):
         help="The provider's parameters and our variables, e.g. "
         "name=member_name, code=coupon_code. Empty: both have the same names."
     )
+    state = fields.Selection(
+        APPROVALS,
+        string="Approval",
+        required=True,
+        default="draft",
+        help="As the provider's console shows it. Campaigns use approved texts only.",
+    )
+    rejection = fields.Char(
+        string="Provider's Reason", help="Why the provider has rejected it."
+    )
+    category = fields.Selection(
+        CATEGORIES,
+        compute="_compute_category",
+        store=True,
+        readonly=False,
+        required=True,
+        precompute=True,
+        help="As declared to the provider. A campaign of another category cannot use "
+        "the text.",
+    )
+    sample = fields.Text(
+        string="Registered Text",
+        help="As registered, with the provider's parameters: Dear ${name}, …",
+    )
+
+    @api.depends("template_id")
+    def _compute_category(self):
+        for registration in self:
+            registration.category = registration.template_id.category or "notice"
 
     _gateway_uniq = models.Constraint(
         "UNIQUE (template_id, gateway_id)",
         "A template is registered once per gateway.",
     )
+
+    @api.constrains("code", "template_id", "sample")
+    def _check_sample(self):
+        for registration in self:
+            if not registration.template_id and not registration.sample:
+                raise ValidationError(
+                    self.env._(
+                        "Registration %s needs a template, or the registered text by "
+                        "which SMS of other applications are recognised.",
+                        registration.code,
+                    )
+                )
+
+    def _find_problem(self, category):
+        """:returns: why a campaign cannot use the text; None if it can
+        :rtype: str | None
+        """
+        self.ensure_one()
+        values = {
+            "template": self.template_id.name,
+            "gateway": self.gateway_id.name,
+        }
+        if self.state != "approved":
+            state = dict(self._fields["state"]._description_selection(self.env))
+            return self.env._(
+                "“%(template)s” is not approved at %(gateway)s (%(state)s): see "
+                "Configuration > Templates > %(template)s > Provider Templates. "
+                "%(reason)s",
+                **values,
+                state=state[self.state],
+                reason=self.rejection or "",
+            ).strip()
+        if self.category != category:
+            labels = dict(self._fields["category"]._description_selection(self.env))
+            return self.env._(
+                "“%(template)s” is declared at %(gateway)s as %(declared)s, the "
+                "campaign is %(category)s: register a text of that category, see "
+                "Configuration > Templates > %(template)s > Provider Templates.",
+                **values,
+                declared=labels[self.category],
+                category=labels[category],
+            )
+        return None
+
+    def _match(self, text):
+        """Find the registered text that an SMS of another application reads like.
+
+        :returns: its number at the provider and the parameters; None if there is none
+        :rtype: tuple[str, dict[str, str]] | None
+        """
+        for registration in self:
+            if registration.state == "approved" and not registration.template_id:
+                params = template.read_parameters(registration.sample, text)
+                if params is not None:
+                    return registration.code, params
+        return None
+
+    def _get_sample_params(self):
+        """:returns: the provider's parameter → a value to try it with
+        :rtype: dict[str, str]
+        """
+        if not self.template_id:
+            names = template.read_parameters(self.sample or "", self.sample or "")
+            return {name: name for name in names or ()}
+        record = self.template_id
+        values = record._get_sample_values(self.gateway_id, record.preview_profile_id)
+        return {
+            name: str(values[variable] or variable)
+            for name, variable in self._get_parameter_map().items()
+        }
+
+    def _fill(self, params):
+        """:returns: the text as the recipient reads it, as far as it is known
+        :rtype: str
+        """
+        if self.sample:
+            return template.fill_parameters(self.sample, params)
+        variables = {
+            variable: params.get(name)
+            for name, variable in self._get_parameter_map().items()
+        }
+        return template.render(self.template_id.body or "", variables)
 
     @api.constrains("parameters")
     def _check_parameters(self):
@@ -226,7 +354,7 @@ class MemberTemplateRegistration(models.Model):
         if not self.parameters:
             return {
                 variable.name: variable.name
-                for variable in template.find_variables(self.template_id.body)
+                for variable in template.find_variables(self.template_id.body or "")
             }
         pairs = (
             pair.partition("=") for pair in self.parameters.split(",") if pair.strip()

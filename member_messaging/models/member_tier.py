@@ -1,8 +1,26 @@
 from datetime import timedelta
 from itertools import pairwise
+from math import inf
+from typing import NamedTuple
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+
+
+class Goal(NamedTuple):
+    """At least so much of something within so many days."""
+
+    kind: str
+    least: float
+    days: float
+
+    def comes_with(self, other):
+        """Whether who reached the other goal has reached this one."""
+        return (
+            self.kind == other.kind
+            and self.least <= other.least
+            and self.days >= other.days
+        )
 
 
 class MemberTier(models.Model):
@@ -104,12 +122,38 @@ class MemberTier(models.Model):
                         )
                     )
 
+    def unlink(self):
+        self.env["member.profile"]._forget("tier_id", self)
+        return super().unlink()
+
     def _is_harder(self, lower):
-        mine, others = ((tier.min_revenue, tier.min_orders) for tier in (self, lower))
+        """Whether this tier asks for more than the one before it."""
         if (self.window_days, self.condition) != (lower.window_days, lower.condition):
-            # Not comparable number by number, but never the same.
-            return mine != others
+            return not self._comes_with(lower)
+        mine, others = ((tier.min_revenue, tier.min_orders) for tier in (self, lower))
         return mine != others and all(m >= o for m, o in zip(mine, others, strict=True))
+
+    def _comes_with(self, lower):
+        """Whether everybody who reaches a tier has reached this one, refunds aside."""
+        wanted, given = self._get_goals(), lower._get_goals()
+        known = [[goal] for goal in given] if lower.condition == "any" else [given]
+        enough = any if self.condition == "any" else all
+        return not wanted or (
+            bool(given)
+            and all(
+                enough(any(goal.comes_with(g) for g in goals) for goal in wanted)
+                for goals in known
+            )
+        )
+
+    def _get_goals(self):
+        """:returns: what there is to be reached, without conditions of 0"""
+        days = self.window_days or inf
+        goals = (
+            Goal("revenue", self.min_revenue, days),
+            Goal("orders", self.min_orders, days),
+        )
+        return [goal for goal in goals if goal.least]
 
     @api.model
     def _get_all(self):

@@ -42,7 +42,40 @@ class ResConfigSettings(models.TransientModel):
         related="company_id.member_auto_enrol", readonly=False
     )
 
+    member_complaint_contact = fields.Char(
+        related="company_id.member_complaint_contact", readonly=False
+    )
+    member_join_wording = fields.Text(
+        related="company_id.member_join_wording", readonly=False
+    )
+    member_has_join_page = fields.Boolean(
+        related="company_id.member_has_join_page", readonly=False
+    )
+    member_join_url = fields.Char(related="company_id.member_join_url")
+
+    member_sms_gateway_id = fields.Many2one(
+        related="company_id.member_sms_gateway_id",
+        readonly=False,
+        domain="[('channel', '=', 'sms'), ('company_id', '=', company_id)]",
+    )
+    member_lane_count = fields.Integer(
+        string="Senders",
+        default=lambda self: self.env["member.lane"]._get_count(),
+        help="Scheduled actions that send at the same time, 1 to 16. Each needs one of "
+        "the server's cron threads (max_cron_threads).",
+    )
+
+    def action_print_join_poster(self):
+        """Open the page with the code for the shop window."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_url",
+            "url": f"{self.company_id.member_join_url}/poster",
+            "target": "new",
+        }
+
     def set_values(self):
+        self.env["member.lane"]._set_count(self.member_lane_count)
         orders = self.env["member.order"]
         was_rolled_up = orders._is_rolled_up()
         result = super().set_values()

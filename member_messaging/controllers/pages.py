@@ -1,0 +1,52 @@
+import base64
+import io
+
+import qrcode
+import qrcode.image.svg
+
+from odoo.http import Controller, HttpDispatcher, request
+
+#: Bytes; far more than any form of ours has.
+MAX_FORM = 64 * 1024
+NO_STORE = [("Cache-Control", "no-store"), ("Referrer-Policy", "no-referrer")]
+
+
+class PageDispatcher(HttpDispatcher):
+    """Forms of strangers, whatever they call their fields: Odoo hands fields over as
+    keywords, and one called as a parameter of Python's own would be an error of ours.
+    """
+
+    routing_type = "member_messaging_page"
+
+    def dispatch(self, endpoint, args):
+        form = self.request.get_http_params()
+        form.pop("self", None)
+        self.request.params = {**form, **args}
+        return self.request.registry["ir.http"]._dispatch(endpoint)
+
+
+class PublicPage(Controller):
+    """Pages for people without a user: nothing of them is cached or indexed."""
+
+    @staticmethod
+    def _render_page(template, lang, values):
+        """:param str lang: language of the page, such as zh_CN"""
+        pages = (
+            request.env["ir.qweb"]
+            # sudo: a page template is no secret, and the visitor has no user
+            .sudo()
+            .with_context(lang=lang)
+        )
+        html_lang = (lang or "en_US").replace("_", "-")
+        return request.make_response(
+            pages._render(template, {**values, "html_lang": html_lang}), NO_STORE
+        )
+
+
+def make_qr_code(text):
+    """:returns: the text as a QR code, a data URL of an SVG picture"""
+    buffer = io.BytesIO()
+    qrcode.make(
+        text, image_factory=qrcode.image.svg.SvgPathImage, box_size=20, border=2
+    ).save(buffer)
+    return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"

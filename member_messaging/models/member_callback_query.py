@@ -1,0 +1,88 @@
+import random
+from datetime import timedelta, timezone
+from functools import partial
+
+from odoo import api, fields, models
+from odoo.service.model import retrying
+
+from ..gateways import ADAPTERS
+from ..gateways.types import Capability, PendingMessage
+
+#: How long after sending a provider is asked about a message.
+QUERY_WINDOW = timedelta(days=3)
+
+
+class MemberCallback(models.Model):
+    """Asking providers: for answers that got lost, and where nothing is posted."""
+
+    _inherit = "member.callback"
+
+    @api.model
+    def _query_providers(self, now=None, checkpoint=None):
+        """Ask about messages whose answer got lost; providers that post nothing are
+        asked about every message.
+
+        :param datetime now: naive UTC time by which delays are judged
+        :param checkpoint: for crons. Commits; gets the number of messages asked about
+            since the last time, returns the seconds that are left. None: everything
+            happens in the transaction of the caller.
+        """
+        now = now or fields.Datetime.now()
+        run = partial(retrying, env=self.env) if checkpoint else lambda work: work()
+        for gateway in self.env["member.gateway"].search([("active", "=", True)]):
+            if Capability.QUERY in ADAPTERS[gateway.provider].capabilities:
+                for count in self._query_provider(gateway, now, run):
+                    if checkpoint and not checkpoint(count):
+                        return
+
+    def _query_provider(self, gateway, now, run):
+        """Ask about all messages of an account, a few at a time.
+
+        :param run: calls what it is given, until no other transaction is in its way
+        :returns: generator of the numbers of messages asked about
+        """
+        adapter = gateway._get_adapter()
+        message_ids = self._find_pending(gateway, adapter, now)
+        while message_ids:
+            chunk = message_ids[: adapter.query_size]
+            message_ids = message_ids[adapter.query_size :]
+            pending = self._prepare_pending(chunk)
+            # The provider may take its time: no transaction is left open for it.
+            yield 0
+            found = adapter.query(pending, now.replace(tzinfo=timezone.utc))
+            run(partial(self._apply_found, [(gateway, item) for item in found]))
+            yield len(chunk)
+
+    def _find_pending(self, gateway, adapter, now):
+        """:returns: ids of the messages whose fate the provider may know"""
+        states = ["uncertain"]
+        if Capability.WEBHOOK not in adapter.capabilities:
+            states.append("sent")
+        message_ids = (
+            self.env["member.message"]
+            .search(
+                [
+                    ("gateway_id", "=", gateway.id),
+                    ("state", "in", states),
+                    ("sent_date", ">", now - QUERY_WINDOW),
+                ],
+                order="id",
+            )
+            .ids
+        )
+        if not adapter.is_simulation:
+            # Time may be up before the end: it must not always be the same messages
+            # that are left out.
+            random.shuffle(message_ids)
+        return message_ids
+
+    def _prepare_pending(self, message_ids):
+        return [
+            PendingMessage(
+                str(message.id),
+                message.address,
+                message.provider_ref or None,
+                message.sent_date.replace(tzinfo=timezone.utc),
+            )
+            for message in self.env["member.message"].browse(message_ids).exists()
+        ]
