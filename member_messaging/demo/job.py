@@ -183,6 +183,7 @@ def _create_campaign(env, brief, program):
     )
     for segment, chinese in zip(segments, ("流失预警会员", "本周新会员"), strict=True):
         _translate(segment, "name", brief, chinese)
+    _translate(segments[0], "description", brief, "以前常买，最近没来。")
     template = env["member.template"].create(
         {"name": brief.template, "lang": brief.lang, "body": brief.body}
     )

@@ -13,13 +13,13 @@ OF_CAMPAIGN = (
 DATES = {
     "member_message": (
         "due_date claimed_date sent_date delivered_date clicked_date replied_date "
-        "unsubscribed_date create_date write_date",
+        "unsubscribed_date",
         "campaign_id = %(campaign)s AND state != 'queued'",
     ),
     "member_event": ("date create_date", OF_CAMPAIGN),
     "member_inbound": ("date create_date", OF_CAMPAIGN),
     "member_campaign": (
-        "scheduled_date planned_date done_date create_date",
+        "scheduled_date frozen_date planned_date done_date create_date",
         "id = %(campaign)s",
     ),
 }
@@ -49,6 +49,8 @@ def move_back(campaign, launched, moment):
 def _move_coupons_back(campaign, params):
     """Coupons end earlier, and the texts that were sent say so."""
     env = campaign.env
+    # sent in this transaction: nobody has counted them yet
+    env.cr.execute("ANALYZE member_message, loyalty_card")
     env.cr.execute(
         """
         UPDATE loyalty_card c

@@ -7,7 +7,7 @@ sends real ones, by way of the sandbox gateway. Afterwards its times are moved b
 
 import random
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
 from odoo import Command, fields
@@ -26,7 +26,10 @@ MEMBERS = 2400
 DAYS = 730
 SIGNATURE = "云朵茶舍"
 WORDING = "我愿意通过短信接收优惠信息，可随时回复TD退订。"
-EVIDENCE = {"granted": "Enrolment form", "refused": "Told the cashier"}
+EVIDENCE = {
+    "granted": ("Enrolment form", "入会登记表"),
+    "refused": ("Told the cashier", "当面告知收银员"),
+}
 
 FAMILY = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧"
 GIVEN = (
@@ -41,17 +44,19 @@ CITIES = (
     ("深圳", "GD", 12),
     ("成都", "SC", 8),
 )
+CATEGORIES = (("Tea", "茶叶"), ("Teaware", "茶具"), ("Treats", "茶点礼品"))
+#: Name in both languages, price, index of the category.
 PRODUCTS = (
-    ("Longjing Tea 100 g", "龙井茶 100克", 168),
-    ("Jasmine Tea 50 g", "茉莉花茶 50克", 58),
-    ("Pu'er Cake 357 g", "普洱茶饼 357克", 299),
-    ("Porcelain Cup", "青瓷茶杯", 88),
-    ("Tea Tray", "竹制茶盘", 238),
-    ("Glass Teapot", "玻璃茶壶", 129),
-    ("Osmanthus Cake", "桂花糕", 36),
-    ("Gift Box", "四季礼盒", 398),
-    ("Honey 250 g", "百花蜜 250克", 68),
-    ("Travel Tea Set", "旅行茶具", 199),
+    ("Longjing Tea 100 g", "龙井茶 100克", 168, 0),
+    ("Jasmine Tea 50 g", "茉莉花茶 50克", 58, 0),
+    ("Pu'er Cake 357 g", "普洱茶饼 357克", 299, 0),
+    ("Porcelain Cup", "青瓷茶杯", 88, 1),
+    ("Tea Tray", "竹制茶盘", 238, 1),
+    ("Glass Teapot", "玻璃茶壶", 129, 1),
+    ("Osmanthus Cake", "桂花糕", 36, 2),
+    ("Gift Box", "四季礼盒", 398, 2),
+    ("Honey 250 g", "百花蜜 250克", 68, 2),
+    ("Travel Tea Set", "旅行茶具", 199, 1),
 )
 SHOPS = (("Nanjing Road Shop", "南京路店"), ("Tianhe Shop", "天河城店"))
 #: Open from 10 to 21 o'clock in Shanghai, busiest at noon and in the evening; in UTC.
@@ -127,12 +132,17 @@ PAST = (
 RUNNING = Plan("感恩回馈 · Thank You", "all", ("weekend",), "off_30", 0, 10, 0.12)
 IN_REVIEW = Plan("品鉴会 · Tasting", "best", ("first_look",), "off_30", 0, 18, 0)
 DRAFT = Plan("迎新礼 · Welcome", "new", ("weekend",), "off_30", 0, 12, 0)
+#: SMS bought for a month: enough for all of it, unless a campaign is added.
+MONTH_QUOTA = 6000
 
 
 def load(env):
     """Fill the current company with members, orders and campaigns."""
     quiet = dict.fromkeys(("tracking_disable", "mail_create_nolog"), True)
     shop = Shop(env(context={**env.context, **quiet, "lang": "en_US"}))
+    # Campaigns run now, which may be night, and stand for another moment.
+    hours = env["member.sending.hours"].search([])
+    hours.active = False
     for plan in PAST:
         shop.advance(shop.get_moment(plan.days, plan.hour))
         shop.run(plan)
@@ -145,10 +155,14 @@ def load(env):
             "state": "review",
             "schedule_type": "date",
             "scheduled_date": shop.get_moment(-3, IN_REVIEW.hour),
+            "trial_size": 100,
         }
     )
     shop.create_campaign(DRAFT)
+    shop.set_quota()
     shop.env["member.profile"]._fold_engagement()
+    shop.env["member.tag.rule"].search([]).action_apply()
+    hours.active = True
 
 
 @dataclass(eq=False)
@@ -230,27 +244,29 @@ class Shop:
             record.update_field_translations(field, {"zh_CN": chinese})
 
     def _create_products(self):
+        categories = self.env["product.category"].create(
+            [{"name": names[self.has_chinese]} for names in CATEGORIES]
+        )
         products = self.env["product.product"].create(
             [
                 {
                     "name": english,
+                    "categ_id": categories[category].id,
                     "list_price": price,
                     "type": "consu",
                     "available_in_pos": True,
                     "taxes_id": [Command.clear()],
                     "supplier_taxes_id": [Command.clear()],
                 }
-                for english, _chinese, price in PRODUCTS
+                for english, _chinese, price, category in PRODUCTS
             ]
         )
-        for product, (_english, chinese, _price) in zip(
-            products, PRODUCTS, strict=True
-        ):
-            self._translate(product.product_tmpl_id, "name", chinese)
+        for product, names in zip(products, PRODUCTS, strict=True):
+            self._translate(product.product_tmpl_id, "name", names[1])
         return products
 
     def _create_tills(self):
-        names = [chinese if self.has_chinese else english for english, chinese in SHOPS]
+        names = [names[self.has_chinese] for names in SHOPS]
         return [
             create_till(self.env, name, f"DEMO{number}")
             for number, name in enumerate(names, start=1)
@@ -260,6 +276,12 @@ class Shop:
         gateway = self._of_company("member_gateway_sandbox")
         gateway.write({"signature": SIGNATURE, "optout_text": "拒收请回复R"})
         return gateway
+
+    def set_quota(self):
+        """Buy SMS for a month; what has left by now counts."""
+        policies = self.env["member.send.policy"]
+        policies.browse(policies.action_open()["res_id"]).month_quota = MONTH_QUOTA
+        self.env["member.gateway.load"]._recount()
 
     def _of_company(self, name):
         """Return starter data, or a copy of it for another company than the first."""
@@ -454,22 +476,15 @@ class Shop:
             [
                 {
                     "profile_id": profile.id,
+                    "date": datetime.combine(member.joined.date(), time(12)),
                     "state": member.consent,
                     "source": member.source,
-                    "evidence": EVIDENCE[member.consent],
+                    "evidence": EVIDENCE[member.consent][self.has_chinese],
                     "wording": WORDING,
                 }
                 for member, profile in zip(members, profiles, strict=True)
                 if member.consent
             ]
-        )
-        self.env.flush_all()
-        self.env.cr.execute(
-            """
-            UPDATE member_consent c SET create_date = p.joined_date + time '12:00'
-              FROM member_profile p WHERE p.id = c.profile_id AND p.id = ANY(%s)
-            """,
-            (profiles.ids,),
         )
 
     def _buy(self):
@@ -552,10 +567,12 @@ class Shop:
     def _send(self):
         """:returns: the messages that were delivered"""
         messages = self.env["member.message"]
-        sent = messages
-        while claimed := messages._claim(self.gateway):
-            messages._record(self.gateway, messages._call(self.gateway, claimed))
-            sent |= claimed
+        ids = []
+        while claimed := messages._claim(self.gateway)[0]:
+            done = messages._call(self.gateway, claimed)
+            messages._record(self.gateway, done.results)
+            ids += [row["id"] for row in claimed]
+        sent = messages.browse(ids)
         tomorrow = fields.Datetime.add(fields.Datetime.now(), days=1)
         self.env["member.callback"]._query_providers(tomorrow)
         return sent.filtered(lambda message: message.state == "delivered")

@@ -79,7 +79,14 @@ class MemberTimeline(models.Model):
         "loyalty.card": ["partner_id", "code", "program_id"],
         "loyalty.program": ["name", "program_type"],
         "loyalty.history": ["card_id", "used", "order_model", "order_id"],
-        "member.consent": ["profile_id", "state", "channel", "purpose", "evidence"],
+        "member.consent": [
+            "profile_id",
+            "date",
+            "state",
+            "channel",
+            "purpose",
+            "evidence",
+        ],
         "member.tier.change": ["profile_id", "date", "tier_id", "previous_tier_id"],
         "member.tier": ["name"],
         "member.profile": ["partner_id", "number", "joined_date", "source"],
@@ -222,8 +229,8 @@ class MemberTimeline(models.Model):
         """What went out. A member who was left out of a campaign heard nothing."""
         return SQL(
             """
-            SELECT m.id AS key, COALESCE(m.sent_date, m.claimed_date, m.due_date,
-                                         m.create_date) AS date,
+            SELECT m.id AS key,
+                   COALESCE(m.sent_date, m.claimed_date, m.due_date) AS date,
                    CASE m.state WHEN 'delivered' THEN 'delivered'
                                 WHEN 'failed' THEN 'failed' ELSE 'sent' END AS kind,
                    concat_ws(' · ', campaign.name, %(reason)s) AS name, m.partner_id,
@@ -310,7 +317,7 @@ class MemberTimeline(models.Model):
     def _get_consent_sql(self, partner_ids):
         return SQL(
             """
-            SELECT c.id AS key, c.create_date AS date, c.state AS kind,
+            SELECT c.id AS key, c.date, c.state AS kind,
                    concat_ws(' · ', %(purpose)s, %(channel)s, c.evidence) AS name,
                    p.partner_id, c.company_id, NULL::int AS currency_id,
                    NULL::numeric AS amount, 'member.consent' AS res_model,
@@ -349,11 +356,12 @@ class MemberTimeline(models.Model):
 
     def _get_joined_sql(self, partner_ids):
         """The day somebody joined has no hour: at noon it is that day everywhere, or
-        the hour of enrolment if it was on that day."""
+        the hour of enrolment if it was on that day, which may have begun in the
+        shop's zone and not yet in UTC."""
         return SQL(
             """
             SELECT p.id AS key,
-                   CASE WHEN p.create_date::date = p.joined_date THEN p.create_date
+                   CASE WHEN p.create_date::date <= p.joined_date THEN p.create_date
                         ELSE p.joined_date + interval '12 hours' END AS date,
                    'joined' AS kind, concat_ws(' · ', p.number, %(source)s) AS name,
                    p.partner_id, pa.company_id, NULL::int AS currency_id,

@@ -12,6 +12,11 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
         members = self.env["member.profile"].sudo()
         members._merge_partners(src_partners, dst_partner)
         self._release_member_tags(src_partners | dst_partner)
+        # No foreign key shows them to the wizard.
+        # sudo: as above, for messages
+        self.env["member.message"].sudo()._replace(
+            "partner_id", src_partners, dst_partner
+        )
         return super()._update_foreign_keys(src_partners, dst_partner)
 
     def _release_member_tags(self, partners):

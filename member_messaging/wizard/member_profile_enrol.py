@@ -31,10 +31,7 @@ class MemberProfileEnrol(models.TransientModel):
     )
     channel = fields.Selection(CHANNELS, required=True, default="sms")
     wording = fields.Text(
-        default=lambda self: self.env._(
-            "I would like to receive offers by SMS. I can stop them at any time by "
-            "replying TD or through the link in each message."
-        ),
+        default=lambda self: self.env.company._get_consent_wording(),
         help="The words the members agreed to.",
     )
     evidence = fields.Char(

@@ -5,12 +5,16 @@ import {standardFieldProps} from "@web/views/fields/standard_field_props";
 import {formatInteger, formatPercentage} from "@web/views/fields/formatters";
 import {_t} from "@web/core/l10n/translation";
 
-const REFRESH_MS = 3000;
+// A fast sender reports many batches a second: nobody reads that fast.
+const PAUSE_MS = 1000;
+// The bus may be out of reach, behind a proxy say: then look by ourselves.
+const REFRESH_MS = 5000;
 const MOVING_STATES = ["scheduled", "sending"];
+const TYPE = "member_messaging.progress";
 
 /**
  * The steps of a campaign as bars: each a link to the messages behind it. While the
- * campaign moves, the figures are read again every few seconds.
+ * campaign moves, the server says when there are new figures.
  */
 export class MemberFunnel extends Component {
     static template = "member_messaging.MemberFunnel";
@@ -18,6 +22,24 @@ export class MemberFunnel extends Component {
 
     setup() {
         this.action = useService("action");
+        this.bus = useService("bus_service");
+        const listen = (payload) => {
+            if (payload.id === this.props.record.resId) {
+                this.refreshSoon();
+            }
+        };
+        this.bus.subscribe(TYPE, listen);
+        useEffect(
+            (id) => {
+                if (!id) {
+                    return;
+                }
+                const channel = `member.campaign_${id}`;
+                this.bus.addChannel(channel);
+                return () => this.bus.deleteChannel(channel);
+            },
+            () => [this.props.record.resId]
+        );
         useEffect(
             (isMoving) => {
                 if (!isMoving) {
@@ -29,7 +51,11 @@ export class MemberFunnel extends Component {
             () => [MOVING_STATES.includes(this.props.record.data.state)]
         );
         this.isAlive = true;
-        onWillUnmount(() => (this.isAlive = false));
+        onWillUnmount(() => {
+            this.isAlive = false;
+            clearTimeout(this.timer);
+            this.bus.unsubscribe(TYPE, listen);
+        });
     }
 
     get steps() {
@@ -47,6 +73,13 @@ export class MemberFunnel extends Component {
                 base: formatInteger(step.base),
             }),
         }));
+    }
+
+    refreshSoon() {
+        this.timer ??= setTimeout(() => {
+            this.timer = undefined;
+            this.refresh();
+        }, PAUSE_MS);
     }
 
     async refresh() {

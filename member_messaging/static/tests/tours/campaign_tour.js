@@ -1,62 +1,13 @@
+import {
+    choose,
+    isState,
+    launch,
+    openApp,
+    openCampaign,
+    runCrons,
+    stepIs,
+} from "./tour_steps";
 import {registry} from "@web/core/registry";
-import {rpc} from "@web/core/network/rpc";
-import {stepUtils} from "@web_tour/tour_utils";
-
-function openApp() {
-    return stepUtils.goToAppSteps("member_messaging.member_messaging_menu_root");
-}
-
-function openCampaign() {
-    return [
-        ...openApp(),
-        {
-            content: "Open the campaign",
-            trigger: ".o_kanban_record:contains('Tea week')",
-            run: "click",
-        },
-    ];
-}
-
-function choose(field, name) {
-    return [
-        {
-            content: `Look for ${name}`,
-            trigger: `.o_field_widget[name=${field}] input`,
-            run: `edit ${name}`,
-        },
-        {
-            content: `Choose ${name}`,
-            trigger: `.o-autocomplete--dropdown-item:not(.o_m2o_dropdown_option):contains('${name}')`,
-            run: "click",
-        },
-    ];
-}
-
-function isState(label) {
-    return {
-        content: `The campaign is ${label}`,
-        trigger: `.o_statusbar_status .o_arrow_button_current:contains('${label}')`,
-    };
-}
-
-function callServer(model, method, args) {
-    return rpc(`/web/dataset/call_kw/${model}/${method}`, {
-        model,
-        method,
-        args,
-        kwargs: {},
-    });
-}
-
-function stepIs(key, count, rate) {
-    return {
-        content: `${count} ${key}, ${rate}`,
-        trigger:
-            `.o_member_funnel button[name=${key}]` +
-            `:has(.o_member_funnel_count:contains(/^${count}$/))` +
-            `:has(.o_member_funnel_rate:contains(/^${rate}$/))`,
-    };
-}
 
 registry.category("web_tour.tours").add("member_messaging_campaign_staff", {
     steps: () => [
@@ -110,40 +61,18 @@ registry.category("web_tour.tours").add("member_messaging_campaign_staff", {
 });
 
 registry.category("web_tour.tours").add("member_messaging_campaign_manager", {
-    steps: () => [
-        ...openCampaign(),
-        {
-            content: "Launch",
-            trigger: "button[name=action_launch]",
-            run: "click",
-        },
-        {
-            content: "Confirm",
-            trigger:
-                ".modal:contains('Launch the campaign?') .modal-footer button:contains('Launch')",
-            run: "click",
-        },
-        isState("Scheduled"),
-        stepIs("planned", 0, ""),
-    ],
+    steps: () => [...openCampaign("Tea week"), ...launch(), stepIs("planned", 0, "")],
 });
 
 registry.category("web_tour.tours").add("member_messaging_campaign_live", {
     steps: () => [
-        ...openCampaign(),
+        ...openCampaign("Tea week"),
         isState("Scheduled"),
         stepIs("planned", 0, ""),
         {
             content: "The scheduler plans and sends, while the administrator looks on",
             trigger: ".o_form_view",
-            async run() {
-                for (const code of ["model._cron_plan()", "model._cron_send()"]) {
-                    const ids = await callServer("ir.cron", "search", [
-                        [["code", "=", code]],
-                    ]);
-                    await callServer("ir.cron", "method_direct_trigger", [ids]);
-                }
-            },
+            run: () => runCrons("model._cron_plan()", "model._cron_send(1)"),
         },
         isState("Done"),
         stepIs("sent", 3, "100%"),
@@ -152,7 +81,7 @@ registry.category("web_tour.tours").add("member_messaging_campaign_live", {
 
 registry.category("web_tour.tours").add("member_messaging_campaign_recap", {
     steps: () => [
-        ...openCampaign(),
+        ...openCampaign("Tea week"),
         stepIs("planned", 4, "100%"),
         stepIs("reachable", 3, "75%"),
         stepIs("sent", 3, "100%"),
