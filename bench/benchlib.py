@@ -15,8 +15,13 @@ import os
 import pathlib
 import resource
 import shutil
+import signal
+import socket
 import subprocess
+import sys
 import time
+
+import requests
 
 from odoo import SUPERUSER_ID, api, sql_db
 from odoo.modules.registry import Registry
@@ -79,6 +84,25 @@ class Bench:
             f"{measure.cpu:>9.2f} s CPU{measure.sql:>9,} SQL{measure.peak_mb:>8,.0f} MB"
         )
 
+    @staticmethod
+    def fork(env, work, arguments):
+        """Run `work(environment, argument)` for each argument in a process of its own,
+        all at the same time, over the database of `env`."""
+        env.cr.commit()
+        children = []
+        for argument in arguments:
+            if not (child := os.fork()):
+                code = 1
+                try:
+                    with _reconnect(env.cr.dbname).cursor() as cr:
+                        work(api.Environment(cr, SUPERUSER_ID, {}), argument)
+                    code = 0
+                finally:
+                    os._exit(code)
+            children.append(child)
+        codes = {os.waitpid(child, 0)[1] for child in children}
+        assert codes == {0}, f"a process failed, see {LOG}"
+
     def report(self, size, **figures):
         """The figures that performance goals name, one a line, then as JSON."""
         for key, value in figures.items():
@@ -92,6 +116,19 @@ class Bench:
             print(line, flush=True)
 
 
+def _reconnect(database):
+    """:returns: registry of a forked process, with connections of its own"""
+    # Those of the parent are kept, unused: to close them would close the parent's.
+    _inherited.append((sql_db._Pool, sql_db._Pool_readonly))
+    sql_db._Pool = sql_db._Pool_readonly = None
+    registry = Registry(database)
+    registry._db, registry._db_readonly = sql_db.db_connect(database), None
+    return registry
+
+
+_inherited = []
+
+
 def fresh_database(source, suffix):
     """Name of a new copy of `source`, replacing the copy of an earlier run."""
     name = f"{source}_{suffix}"
@@ -102,3 +139,34 @@ def fresh_database(source, suffix):
     shutil.rmtree(config.filestore(name), ignore_errors=True)
     shutil.copytree(config.filestore(source), config.filestore(name))
     return name
+
+
+@contextlib.contextmanager
+def running_server(database, *options, **variables):
+    """:returns: address of an Odoo server over a database, with these options and
+    environment variables
+    """
+    ports = [_free_port(), _free_port()]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "odoo", f"--database={database}", f"--logfile={LOG}"]
+        + [f"--http-port={ports[0]}", f"--gevent-port={ports[1]}", *options],
+        env=os.environ | variables,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{ports[0]}"
+    try:
+        for _attempt in range(300):
+            with contextlib.suppress(requests.RequestException):
+                requests.get(f"{address}/web/health", timeout=60)
+                break
+            time.sleep(0.2)
+        yield address
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(90)  # a sender finishes its batch
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

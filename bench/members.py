@@ -24,6 +24,8 @@ TABLES = (
     "pos_order_line",
     "member_profile",
     "member_consent",
+    "member_message",
+    "phone_blacklist",
 )
 
 PARTNERS = """
@@ -54,7 +56,7 @@ PROFILES = """
                profile_id, channel, purpose, state, source, is_current, create_uid,
                write_uid, create_date, write_date)
         SELECT id, 'sms', 'promotion',
-               CASE WHEN id %% 20 = 0 THEN 'refused' ELSE 'granted' END,
+               CASE WHEN id %% 20 = 7 THEN 'refused' ELSE 'granted' END,
                'import', TRUE, 1, 1, now(), now()
           FROM profile WHERE id %% 10 > 0
     )

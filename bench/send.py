@@ -1,18 +1,30 @@
 """Plan and send a campaign, against stock SMS Marketing.
 
 Both systems write to the same members the same personal text with a short link and a
-way to opt out; ours adds a coupon to each message. Both providers answer at once.
+way to opt out; ours adds a coupon to each message. Both providers answer at once. Then
+two senders against one, and a provider over HTTP that answers after 50 ms, to two
+senders: one message per call, and a hundred.
 """
 
 import os
+import pathlib
+import sys
 
 from benchlib import DATABASE, Bench, fresh_database
 
 from odoo import Command
 
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "tests"))
+
 WARM_UP = 200
 SMALL = (2_000, 10_000)
 FULL = (2_000, 10_000, 50_000)
+#: Far more than the longest queue stock can plan: does memory grow?
+HUGE = 500_000
+#: Messages for the comparison of one and two senders, and per provider over HTTP.
+LANES = 10_000
+SLOW = {"carrier_single": 4_000, "carrier": 20_000}
+LATENCY_MS = 50
 #: Stock reads the ids of all recipients as one literal, which Odoo limits to 100 KiB.
 LIMIT = "ODOO_LIMIT_LITEVAL_BUFFER"
 #: What stock calls a message its provider has accepted.
@@ -52,9 +64,13 @@ LINK_PROFILES = """
 """
 
 
-def make_members(env, count):
+def make_members(env, count, ref=None):
     """:returns: domain of so many new members, the same for both systems"""
-    params = {"ref": f"bench-{count}", "count": count, "country": env.ref("base.cn").id}
+    params = {
+        "ref": ref or f"bench-{count}",
+        "count": count,
+        "country": env.ref("base.cn").id,
+    }
     env.cr.execute(MEMBERS, params)
     env.cr.execute(LINK_PROFILES, params)
     for table in ("res_partner", "member_profile", "member_consent"):
@@ -66,8 +82,22 @@ def make_members(env, count):
 # ---------------------------------------------------------------------------- ours
 
 
+def allow_launch(env):
+    """Promotions may leave at any time, which is asked all the same, and one person
+    launches everything here."""
+    always = {
+        f"{day}_{end}": hour
+        for day in ("week", "saturday", "sunday")
+        for end, hour in (("from", 0), ("to", 24))
+    }
+    env["member.sending.hours"].search([]).write(always)
+    policies = env["member.send.policy"]
+    policies.browse(policies.action_open()["res_id"]).approval_count = 0
+
+
 def add_instant_gateway(env):
     """:returns: an account at a provider that accepts everything at once"""
+    allow_launch(env)
     from odoo.addons.member_messaging.gateways import ADAPTERS, base, types
 
     class Instant(base.Gateway):
@@ -79,7 +109,9 @@ def add_instant_gateway(env):
                 yield types.SendResult(message.key, types.Outcome.OK, message.key)
 
     ADAPTERS["instant"] = Instant
-    return env["member.gateway"].create({"name": "Instant", "provider": "instant"})
+    return env["member.gateway"].create(
+        {"name": "Instant", "provider": "instant", "rate_per_second": 0}
+    )
 
 
 def make_program(env):
@@ -127,11 +159,69 @@ def measure_ours(bench, env, campaign, count):
         env["member.message"]._cron_plan()
     with bench.measure("ours: text, coupon, link, send, record", count) as send:
         env["member.message"]._cron_send()
-    sent = [("campaign_id", "=", campaign.id), ("state", "=", "sent")]
-    coupons = env["member.message"].search(sent).card_id
-    assert len(coupons) == count, f"ours sent {len(coupons)} of {count}"
-    env.invalidate_all()
+    check_sent(env, campaign, count)
     return plan, send
+
+
+def measure_lanes(bench, env, label, count, lanes):
+    """:returns: the measure of so many senders, each a process of its own, as they take
+    what is due
+    """
+    env["member.message"]._cron_plan()
+
+    def send(child_env, lane):
+        child_env["member.message"]._cron_send(lane)
+
+    with bench.measure(label, count) as measure:
+        bench.fork(env, send, range(1, lanes + 1))
+    return measure
+
+
+def check_sent(env, campaign, count):
+    env.invalidate_all()
+    sent = [("campaign_id", "=", campaign.id), ("state", "in", ("sent", "delivered"))]
+    found = env["member.message"].search_count(sent)
+    assert found == count, f"ours sent {found} of {count}"
+
+
+def measure_two_lanes(bench, env, gateway, program):
+    """:returns: how many times as fast two senders are as one"""
+    seconds = {}
+    for lanes in (1, 2):
+        # several campaigns have members of their own: nobody gets two
+        domain = make_members(env, LANES, f"lanes-{lanes}")
+        campaign = launch(env, gateway, program, domain)
+        label = f"ours: send, {lanes} sender{'s' * (lanes > 1)}"
+        seconds[lanes] = measure_lanes(bench, env, label, LANES, lanes).seconds
+        check_sent(env, campaign, LANES)
+    return seconds[1] / seconds[2]
+
+
+def measure_slow(bench, env, program):
+    """:returns: provider → messages per second, when its answers take 50 ms"""
+    from simulators.carrier import CarrierSimulator
+    from simulators.carrier_gateway import register
+
+    register()
+    rates = {}
+    with CarrierSimulator() as carrier:
+        carrier.behave(latency_ms=LATENCY_MS)
+        for provider, count in SLOW.items():
+            gateway = env["member.gateway"].create(
+                {
+                    "name": provider,
+                    "provider": provider,
+                    "endpoint": carrier.url,
+                    "rate_per_second": 0,
+                    "connection_count": 64,
+                }
+            )
+            campaign = launch(env, gateway, program, make_members(env, count, provider))
+            label = f"ours: {provider}, answers after {LATENCY_MS} ms"
+            rates[provider] = measure_lanes(bench, env, label, count, 2).rate
+            check_sent(env, campaign, count)
+        assert not carrier.state()["repeated"]
+    return rates
 
 
 # --------------------------------------------------------------------------- stock
@@ -222,6 +312,13 @@ def main():
         for count in sizes:
             campaign = launch(env, gateway, program, domains[count])
             ours[count] = measure_ours(bench, env, campaign, count)
+        two_lanes = measure_two_lanes(bench, env, gateway, program)
+        slow = measure_slow(bench, env, program)
+        if bench.full:
+            domain = make_members(env, HUGE, "huge")
+            ours[HUGE] = measure_ours(
+                bench, env, launch(env, gateway, program, domain), HUGE
+            )
         for count in sizes:
             mailing = queue_mailing(env, domains[count])
             stock[count] = measure_stock_lifted(bench, env, mailing, count)
@@ -229,14 +326,19 @@ def main():
     size = sizes[-1]
     plan, send = ours[size]
     queue, stock_send = stock[size]
-    peaks = {count: max(m.peak_mb for m in ours[count]) for count in sizes}
+    peaks = {
+        count: max(m.peak_mb for m in measures) for count, measures in ours.items()
+    }
     bench.report(
         size=size,
         plan_over_stock=plan.rate / queue.rate,
         total_over_stock=(queue.seconds + stock_send.seconds)
         / (plan.seconds + send.seconds),
-        memory_growth=peaks[size] / peaks[sizes[0]],
+        memory_growth=max(peaks.values()) / peaks[sizes[0]],
         sql_per_1000=(plan.sql + send.sql) * 1000 / size,
+        two_lanes_over_one=two_lanes,
+        single_call_rate_50ms=slow["carrier_single"],
+        batch_call_rate_50ms=slow["carrier"],
     )
 
 

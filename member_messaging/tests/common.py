@@ -45,14 +45,30 @@ class MemberMessagingCommon(TransactionCase):
         cls.salesperson = cls.make_user("salesperson", "sales_team.group_sale_salesman")
         cls.product = cls.make_product("Tea")
         # No starter data of the addon, which a shop may have changed.
-        for model in ("member.tier", "member.segment", "member.template"):
+        for model in (
+            "member.tier",
+            "member.segment",
+            "member.template",
+            "member.sending.hours",
+        ):
             cls.env[model].search([]).active = False
         cls.env["member.gateway"].search([]).active = False
         cls.gateway = cls.env["member.gateway"].create(
-            {"name": "Test Account", "provider": "sandbox", "price": 0.05}
+            {
+                "name": "Test Account",
+                "provider": "sandbox",
+                "price": 0.05,
+                # what becomes of a message depends on its id: here nothing goes wrong
+                "sandbox_badnum_rate": 0,
+                "sandbox_delivered_rate": 1,
+                "sandbox_refuse_rate": 0,
+                "sandbox_yes_rate": 0,
+            }
         )
         # one member gets more campaigns in an hour of testing than in a month
-        cls.policy = cls.env["member.send.policy"].create({"promotion_limit": 0})
+        cls.policy = cls.env["member.send.policy"].create(
+            {"promotion_limit": 0, "gap_hours": 0, "cap_ids": False}
+        )
         cls.program = cls.make_program()
         cls.template = cls.make_template(BODY)
 
@@ -164,7 +180,7 @@ class MemberMessagingCommon(TransactionCase):
 
     @classmethod
     def make_aliyun_gateway(cls, **values):
-        """An account at Alibaba Cloud, the default template being registered there."""
+        """An account at Alibaba Cloud; it knows the default template and signature."""
         gateway = cls.env["member.gateway"].create(
             {
                 "name": "Aliyun",
@@ -176,8 +192,11 @@ class MemberMessagingCommon(TransactionCase):
                 **values,
             }
         )
+        gateway.signature_ids.state = "approved"
         cls.template.registration_ids = [
-            Command.create({"gateway_id": gateway.id, "code": "SMS_1"})
+            Command.create(
+                {"gateway_id": gateway.id, "code": "SMS_1", "state": "approved"}
+            )
         ]
         return gateway
 

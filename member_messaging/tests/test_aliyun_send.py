@@ -3,10 +3,10 @@ from collections import Counter
 from urllib.parse import urlsplit
 
 from odoo import Command
-from odoo.tests import HttpCase, tagged
+from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from .common import MemberMessagingCommon
+from .simulated import SimulatedProviderCase
 
 try:
     from simulators.aliyun import (
@@ -22,8 +22,8 @@ except ImportError:  # the addon without its repository
 
 @unittest.skipUnless(AliyunSimulator, "tests/simulators is not on the path")
 @tagged("post_install", "-at_install")
-class TestAliyunSend(MemberMessagingCommon, HttpCase):
-    """The whole way to a provider that checks signatures, and back."""
+class TestAliyunSend(SimulatedProviderCase):
+    """Registered texts at a provider that checks signatures."""
 
     @classmethod
     def setUpClass(cls):
@@ -51,29 +51,13 @@ class TestAliyunSend(MemberMessagingCommon, HttpCase):
                     {
                         "gateway_id": cls.gateway.id,
                         "code": TEMPLATE,
+                        "state": "approved",
                         "parameters": "name=member_name,code=coupon_code,"
                         "path=link_token",
                     }
                 )
             ],
         )
-
-    @classmethod
-    def _request_handler(cls, session, request, /, **options):
-        # lets calls to this computer pass, but does not know pairs of timeouts
-        if isinstance(options.get("timeout"), tuple):
-            options["timeout"] = sum(options["timeout"])
-        return super()._request_handler(session, request, **options)
-
-    def setUp(self):
-        super().setUp()
-        self.simulator.reset()
-
-    def push_reports(self):
-        """The vendor posts what the carriers said to our callback address."""
-        address = urlsplit(self.gateway.report_url).path
-        with self.allow_requests(all_requests=True):
-            return self.simulator.push_reports(f"{self.base_url()}{address}")
 
     def assertArrivedOnce(self, messages):
         """Everybody got one text, with the values that belong to them."""
@@ -123,6 +107,20 @@ class TestAliyunSend(MemberMessagingCommon, HttpCase):
         self.assertEqual(
             set(self.env["member.callback"].search([]).mapped("state")), {"done"}
         )
+
+    def test_console_probes_the_address(self):
+        """It must be answered like a push before the console accepts it."""
+        path = urlsplit(self.gateway.report_url).path
+        answer = self.url_open(path)
+        self.assertEqual(answer.status_code, 200)
+        self.assertEqual(answer.json(), {"code": 0, "msg": "成功"})
+        self.assertEqual(self.url_open(f"{path}x").status_code, 403)
+        self.assertFalse(self.env["member.callback"].search([]))
+
+    def test_extension_code(self):
+        self.gateway.aliyun_extend_code = "77"
+        adapter = self.gateway._get_adapter()
+        self.assertEqual(adapter.config.options, {"extend_code": "77"})
 
     def test_wrong_credentials(self):
         profiles = self.make_members(120)

@@ -1,15 +1,20 @@
 import json
-from datetime import datetime
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import permutations
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
 from ..controllers.callback import MAX_BODY
-from ..gateways.types import Outcome, SendResult
+from ..gateways.aliyun import AliyunGateway
+from ..gateways.types import DeliveryReport, Outcome, SendResult, WebhookRequest
 from .common import MemberMessagingCommon
 
-ADAPTER_LOG = "odoo.addons.member_messaging.gateways.aliyun"
+ADAPTER_LOG = "odoo.addons.member_messaging.gateways.reading"
 
 
 @tagged("post_install", "-at_install")
@@ -64,8 +69,30 @@ class TestCallback(MemberMessagingCommon, HttpCase):
             **values,
         )
 
+    def store(self, entries):
+        """Keep what a provider would post, without HTTP."""
+        self.env["member.callback"]._store(
+            self.gateway, WebhookRequest(body=json.dumps(entries).encode())
+        )
+
     def get_callbacks(self):
         return self.env["member.callback"].search([])
+
+    def grow_older(self, callbacks, **age):
+        """Let callbacks have come, and be due, so much earlier."""
+        self.env.cr.execute(
+            "UPDATE member_callback SET date = date - %(age)s,"
+            " next_date = next_date - %(age)s WHERE id IN %(ids)s",
+            {"age": timedelta(**age), "ids": tuple(callbacks.ids)},
+        )
+        callbacks.invalidate_recordset()
+
+    def set_state(self, records, state):
+        self.env.cr.execute(
+            f"UPDATE {records._table} SET state = %s WHERE id IN %s",
+            (state, tuple(records.ids)),
+        )
+        records.invalidate_recordset()
 
     def apply(self, *entries):
         """Post entries in one request and let the cron apply them.
@@ -128,16 +155,13 @@ class TestCallback(MemberMessagingCommon, HttpCase):
                 report, secret=other.callback_secret
             ),
             "unknown account": self.post(report, gateway=gone, secret="wrong"),
-            "no secret": self.url_open(
-                f"/member_messaging/callback/{self.gateway.id}/", data=b"[]"
-            ),
             "wrong secret of a probe": self.url_open(
                 f"/member_messaging/callback/{self.gateway.id}/wrong"
             ),
         }.items():
             with self.subTest(case=case):
-                self.assertEqual(response.status_code, 404)
-                self.assertNotIn("成功", response.text)
+                self.assertEqual(response.status_code, 403)
+                self.assertFalse(response.text)
         self.assertFalse(self.get_callbacks())
 
     def test_probe(self):
@@ -149,8 +173,52 @@ class TestCallback(MemberMessagingCommon, HttpCase):
         self.assertFalse(self.get_callbacks())
 
     def test_enormous_body(self):
-        self.assertEqual(self.post(b" " * (MAX_BODY + 1)).status_code, 413)
+        """It is refused, and somebody can see that something is missing."""
+        body = b" " * (MAX_BODY + 1)
+        self.assertEqual(self.post(body, secret="wrong").status_code, 403)
         self.assertFalse(self.get_callbacks())
+        self.assertEqual(self.post(body).status_code, 413)
+        self.assertRecordValues(
+            self.get_callbacks(),
+            [
+                {
+                    "state": "unreadable",
+                    "body": False,
+                    "error": "1048577 > 1048576 bytes",
+                    "company_id": self.company.id,
+                }
+            ],
+        )
+        self.assertEqual(self.post(b" " * MAX_BODY).status_code, 200)
+
+    def test_form(self):
+        """Odoo reads forms before anybody asks for the body."""
+        response = self.url_open(
+            f"/member_messaging/callback/{self.gateway.id}/"
+            f"{self.gateway.callback_secret}?from=carrier",
+            data={"To": "+8613800000000", "Status": "已送达"},
+        )
+        self.assertEqual(response.status_code, 200)
+        self.assertRecordValues(
+            self.get_callbacks(),
+            [
+                {
+                    "body": "To=%2B8613800000000&Status=%E5%B7%B2%E9%80%81%E8%BE%BE",
+                    "query": {"from": "carrier"},
+                }
+            ],
+        )
+
+    def test_thousand_callbacks_leave_one_trigger(self):
+        cron = self.env.ref("member_messaging.ir_cron_member_messaging_apply")
+        triggers = self.env["ir.cron.trigger"].search([("cron_id", "=", cron.id)])
+        triggers.unlink()
+        for _index in range(3):
+            self.post([])
+        self.assertEqual(triggers.search_count([("cron_id", "=", cron.id)]), 1)
+        self.run_cron("apply")
+        self.post([])
+        self.assertEqual(triggers.search_count([("cron_id", "=", cron.id)]), 1)
 
     # ---------------------------------------------------------------- unreadable
 
@@ -226,20 +294,47 @@ class TestCallback(MemberMessagingCommon, HttpCase):
         def decide(outbound):
             """While the provider is called, its report is there already."""
             message.invalidate_recordset()
-            report = self.make_report(message, biz_id="quick")
-            self.env["member.callback"].create(
-                {"gateway_id": self.gateway.id, "body": json.dumps([report])}
-            )._apply()
-            self.env.flush_all()
+            self.store([self.make_report(message, biz_id="quick")])
+            self.env["member.callback"]._lock_due()._apply()
+            self.env.invalidate_all()
             waiting.append((message.state, self.get_callbacks().state))
             return SendResult(outbound.key, Outcome.OK, "quick")
 
+        self.env["ir.cron.trigger"].search([]).unlink()
         self.send(decide, provider="aliyun")
         self.assertEqual(waiting, [("claimed", "new")])
         self.assertEqual(message.state, "sent")
+        callback = self.get_callbacks()
+        self.assertGreater(callback.next_date, fields.Datetime.now())
+        cron = self.env.ref("member_messaging.ir_cron_member_messaging_apply")
+        self.assertIn(
+            cron,
+            self.env["ir.cron.trigger"].search([]).cron_id,
+            "who sends wakes who applies",
+        )
         self.run_cron("apply")
-        self.assertEqual(self.get_callbacks().state, "done")
+        self.assertRecordValues(
+            callback, [{"state": "done", "error": False, "waiting": False}]
+        )
         self.assertEqual(message.state, "delivered")
+
+    def test_claimed_again_after_a_refusal(self):
+        """The reference is known, and yet the row is the sender's."""
+        message = self.send_campaign()
+        self.set_state(message, "claimed")
+        self.apply(self.make_report(message))
+        self.assertEqual(
+            (message.state, self.get_callbacks().state), ("claimed", "new")
+        )
+        self.run_cron("apply")
+        self.assertEqual(
+            (message.state, self.get_callbacks().state), ("claimed", "new")
+        )
+        self.set_state(message, "uncertain")
+        self.run_cron("apply")
+        self.assertEqual(
+            (message.state, self.get_callbacks().state), ("delivered", "done")
+        )
 
     def test_report_about_nobody_is_given_up_after_a_day(self):
         message = self.send_campaign()
@@ -247,9 +342,209 @@ class TestCallback(MemberMessagingCommon, HttpCase):
             self.make_report(message), self.make_report(message, biz_id="unknown")
         )
         self.assertEqual((callback.state, message.state), ("new", "delivered"))
-        callback.date = fields.Datetime.subtract(callback.date, days=2)
+        self.grow_older(callback, days=2)
         self.run_cron("apply")
         self.assertRecordValues(callback, [{"state": "unmatched", "error": "unknown"}])
+
+    def test_waiting_is_read_again_at_growing_intervals(self):
+        callback = self.apply(self.make_report(self.send_campaign(), biz_id="unknown"))
+        pauses = []
+        while callback.state == "new" and len(pauses) < 50:
+            pauses.append(callback.next_date - fields.Datetime.now())
+            # the time of the next try has come
+            self.grow_older(callback, seconds=pauses[-1].total_seconds() + 1)
+            self.run_cron("apply")
+        self.assertEqual(callback.state, "unmatched")
+        self.assertLessEqual(len(pauses), 20)
+        self.assertLess(pauses[0], timedelta(seconds=11))
+        self.assertGreater(pauses[-2], timedelta(hours=2))
+
+    def test_waiting_is_not_read_in_vain(self):
+        self.apply(self.make_report(self.send_campaign(), biz_id="unknown"))
+        with patch.object(AliyunGateway, "parse") as parse:
+            self.run_cron("apply")
+        parse.assert_not_called()
+
+    def test_failure_that_is_not_the_callbacks_fault_passes(self):
+        """It holds up no other callback, and the one is tried again."""
+        message = self.send_campaign()
+        self.post([self.make_report(message, biz_id="bad")])
+        self.post([self.make_report(message)])
+        bad, good = self.get_callbacks()
+        match = type(bad)._match
+
+        def fail(callbacks, reports):
+            if any(report.provider_ref == "bad" for _g, report in reports.values()):
+                raise ZeroDivisionError("no luck")
+            return match(callbacks, reports)
+
+        with (
+            patch.object(type(bad), "_match", fail),
+            mute_logger("odoo.addons.member_messaging.models.member_callback"),
+        ):
+            self.run_cron("apply")
+        self.assertEqual((good.state, message.state), ("done", "delivered"))
+        self.assertRecordValues(bad, [{"state": "new", "error": "no luck"}])
+        self.grow_older(bad, days=2)
+        with (
+            patch.object(type(bad), "_match", fail),
+            mute_logger("odoo.addons.member_messaging.models.member_callback"),
+        ):
+            self.run_cron("apply")
+        self.assertRecordValues(bad, [{"state": "unreadable", "error": "no luck"}])
+
+    def test_adapter_that_breaks_holds_up_nobody(self):
+        message = self.send_campaign()
+        self.post([{"break": True}])
+        self.post([self.make_report(message)])
+        parse_entry = AliyunGateway._parse_entry
+
+        def fail(adapter, entry):
+            return parse_entry(adapter, entry) if "biz_id" in entry else 1 / 0
+
+        with (
+            patch.object(AliyunGateway, "_parse_entry", fail),
+            mute_logger("odoo.addons.member_messaging.models.member_callback"),
+        ):
+            self.run_cron("apply")
+        self.assertEqual(self.get_callbacks().mapped("state"), ["unreadable", "done"])
+        self.assertEqual(message.state, "delivered")
+
+    def test_any_order_of_repeated_reports_ends_alike(self):
+        message = self.send_campaign()
+        delivered = self.make_report(message)
+        unknown = self.make_report(message, biz_id="unknown")
+        reply = self.make_reply("Thanks")
+        for entries in permutations([[delivered], [delivered, unknown], [reply]]):
+            for posted in entries:
+                self.post(posted)
+        self.run_cron("apply")
+        self.assertEqual(
+            sorted(message.event_ids.mapped("type")), ["delivered", "replied"]
+        )
+        self.assertEqual(
+            Counter(self.get_callbacks().mapped("state")), {"done": 12, "new": 6}
+        )
+
+    def test_two_verdicts_in_one_callback(self):
+        """The first one counts, as if they had come one after the other."""
+        for is_first in (True, False):
+            profile = self.make_members(1)
+            message = self.launch(self.make_campaign(profile))
+            self.send(provider="aliyun")
+            self.apply(
+                self.make_report(message, is_first),
+                self.make_report(message, not is_first),
+            )
+            self.assertEqual(message.state, "delivered" if is_first else "failed")
+            self.assertEqual(message.card_id.active, is_first)
+
+    def test_taken_over_by_the_carrier(self):
+        """A report that proves no more than that the message has left."""
+        message = self.send_campaign(
+            lambda outbound: SendResult(outbound.key, Outcome.AMBIGUOUS, "out:77")
+        )
+        self.assertEqual(message.state, "uncertain")
+        report = DeliveryReport(
+            "x", message.address, "sent", "x", alternative_ref="out:77"
+        )
+        callbacks = self.env["member.callback"]
+        self.assertFalse(callbacks._apply_found([(self.gateway, report)]))
+        self.assertRecordValues(message, [{"state": "sent", "reason": False}])
+        late = replace(report, event_ref="y")
+        self.apply(self.make_report(message, biz_id="never seen", out_id="77"))
+        callbacks._apply_found([(self.gateway, late)])
+        self.assertEqual(message.state, "delivered")
+
+    def test_number_of_statements_does_not_grow(self):
+        """Neither with callbacks nor with reports, failures, refusals or replies."""
+        counts = []
+        for size in (1, 2, 20):
+            profiles = self.make_members(2 * size)
+            messages = self.launch(self.make_campaign(profiles))
+            self.send(provider="aliyun")
+            messages.invalidate_recordset()
+            for index in range(size):
+                delivered, refused = messages[2 * index : 2 * index + 2]
+                number = delivered.address.removeprefix("+86")
+                self.store(
+                    [
+                        self.make_report(delivered),
+                        self.make_report(refused, False, err_code="MBBLACK"),
+                        self.make_report(refused, biz_id=f"unknown {index}"),
+                        self.make_reply("TD", number, f"{size}.{index}"),
+                    ]
+                )
+            batch = self.env["member.callback"]._lock_due()
+            self.assertEqual(len(batch), size)
+            counts.append(self.count_queries(batch._apply))
+            self.assertEqual(
+                Counter(messages.mapped("state")), {"delivered": size, "failed": size}
+            )
+            self.assertEqual(
+                {profile.consent_ids[0].state for profile in profiles}, {"refused"}
+            )
+            # out of the way of the next round
+            self.grow_older(self.get_callbacks(), days=2)
+            self.run_cron("apply")
+        # the first round fills caches
+        self.assertEqual(counts[1], counts[2])
+        self.assertLessEqual(counts[2], 50)
+
+    def test_batches_are_bounded(self):
+        for size in (3, 300, 3):
+            self.store([{"filler": "x" * size}])
+        callbacks = self.env["member.callback"]
+        module = "odoo.addons.member_messaging.models.member_callback"
+        with patch(f"{module}.BATCH_SIZE", 2):
+            self.assertEqual(len(callbacks._lock_due()), 2)
+        with patch(f"{module}.BATCH_BYTES", 100):
+            self.assertEqual(len(callbacks._lock_due()), 2, "the large one ends it")
+        with patch(f"{module}.BATCH_SIZE", 1):
+            self.run_cron("apply")
+        self.assertEqual(self.get_callbacks().mapped("state"), ["done"] * 3)
+
+    def test_old_callbacks_are_purged(self):
+        message = self.send_campaign()
+        for entries in ([self.make_report(message)], [], b"?", []):
+            self.post(entries)
+        self.run_cron("apply")
+        done, young, unreadable, new = self.get_callbacks()
+        self.set_state(new, "new")
+        self.grow_older(done | unreadable | new, days=31)
+        self.env["member.callback"]._gc_callbacks()
+        self.assertEqual(self.get_callbacks(), young | unreadable | new)
+        self.grow_older(unreadable | new, days=150)
+        self.assertEqual(self.env["member.callback"]._gc_callbacks(), (1, 0))
+        self.assertEqual(self.get_callbacks(), young | new)
+        self.assertEqual(message.state, "delivered")
+
+    def test_time_is_up_while_asking(self):
+        profiles = self.make_members(5)
+        messages = self.launch(self.make_campaign(profiles))
+        self.send(
+            lambda outbound: SendResult(outbound.key, Outcome.AMBIGUOUS),
+            provider="aliyun",
+        )
+        asked = []
+        crons = type(self.env["ir.cron"])
+        commit = crons._commit_progress
+
+        def commit_until_enough(cron, *args, **values):
+            return commit(cron, *args, **values) and len(asked) < 4
+
+        with (
+            patch.object(AliyunGateway, "query_size", 2),
+            patch.object(
+                AliyunGateway,
+                "query",
+                lambda adapter, pending, now: asked.extend(pending) or [],
+            ),
+            patch.object(crons, "_commit_progress", commit_until_enough),
+        ):
+            self.run_cron("apply")
+        self.assertEqual(len(asked), 4, "it ends at the first moment without time")
+        self.assertLess({int(message.key) for message in asked}, set(messages.ids))
 
     def test_account_speaks_of_its_own_messages_only(self):
         message = self.send_campaign()

@@ -97,7 +97,7 @@ class TestCampaign(MemberMessagingCommon):
         gateway = self.make_aliyun_gateway(api_key=False, api_secret=False)
         campaign = self.make_campaign(self.profiles, gateway_id=gateway.id)
         self.assertProblem(campaign, "Gateway Aliyun is not completely set up.")
-        with self.assertRaisesRegex(UserError, "fill in: Access Key, Access Secret"):
+        with self.assertRaisesRegex(UserError, "fill in: AccessKey ID, AccessKey"):
             gateway.with_user(self.manager).action_activate()
 
     def test_text_not_registered_at_the_gateway(self):
@@ -337,7 +337,7 @@ class TestCampaign(MemberMessagingCommon):
         campaign.segment_ids.domain = str(
             [("member_profile_id", "in", profiles[100:].ids)]
         )
-        campaign.planned_date = False
+        campaign.write({"planned_date": False, "frozen_date": False})
         self.run_cron("plan")
         self.assertEqual(
             {

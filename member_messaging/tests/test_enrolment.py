@@ -1,6 +1,8 @@
 from datetime import date
 from unittest.mock import patch
 
+from freezegun import freeze_time
+
 from odoo import fields
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
@@ -48,9 +50,8 @@ class TestEnrolment(MemberMessagingCommon):
 
     def test_as_the_form_creates_them(self):
         """Whatever has a default has it here as well."""
-        created = self.env["member.profile"].create(
-            {"partner_id": self.make_partners(1).id}
-        )
+        profiles = self.env["member.profile"].with_context(tz=self.staff.tz)
+        created = profiles.create({"partner_id": self.make_partners(1).id})
         enrolled = self.enrol_as(self.staff, self.make_partners(1))
         ignored = {"id", "partner_id", "number", "create_uid", "write_uid"}
         names = [
@@ -68,6 +69,14 @@ class TestEnrolment(MemberMessagingCommon):
                 for profile in (created, enrolled.with_env(self.env))
             )
         )
+
+    @freeze_time("2026-11-25 16:30:00")
+    def test_today_has_begun_where_the_member_joins(self):
+        """In Shanghai it is the 26th; the scheduler, on UTC, may still edit."""
+        profile = self.enrol_as(self.staff, self.make_partners(1)).with_env(self.env)
+        self.assertEqual(profile.joined_date, date(2026, 11, 26))
+        profile.birthday = date(1990, 5, 1)
+        self.assertEqual(profile.birthday, date(1990, 5, 1))
 
     def test_members_stay_as_they_are(self):
         partners = self.make_partners(2)

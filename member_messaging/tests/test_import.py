@@ -8,8 +8,9 @@ from openpyxl import Workbook
 
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
+from odoo.sql_db import Cursor
 from odoo.tests import HttpCase, tagged
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
 from ..models import member_import
 from .common import MemberMessagingCommon
@@ -603,6 +604,29 @@ class TestImport(ImportCommon):
         self.do_import("name,number", "Li,C1", **self.consent())
         self.assertEqual(profile.consent_ids.mapped("state"), ["refused"])
 
+    def test_g_9_suppressed_number_is_loaded_without_consent(self):
+        gone = self.make_members(1)
+        number = gone.phone
+        self.env["member.consent"]._refuse(gone, "sms", "reply", "TD")
+        gone.partner_id.unlink()
+        job = self.check(
+            "name,number,phone",
+            f"Li,C1,{number}",
+            "Wang,C2,+8613912340000",
+            **self.consent(),
+        )
+        for step in ("checked", "done"):
+            if step == "done":
+                job.action_import()
+            with self.subTest(step):
+                details = job.line_ids.sorted("row").mapped("detail")
+                self.assertIn("the number refused or complained", details[0])
+                self.assertNotIn("refused", details[1] or "")
+        li, wang = (self.find(number=number) for number in ("C1", "C2"))
+        self.assertFalse(li.consent_ids)
+        self.assertTrue(wang.consent_ids)
+        self.assertEqual(self.launch(self.make_campaign(li)).reason, "suppressed")
+
     def test_consent_of_a_known_member(self):
         profile = self.make_members(1, is_granted=False)
         profile.number = "C1"
@@ -624,6 +648,27 @@ class TestImport(ImportCommon):
         self.assertEqual(self.get_counts(second), (0, 0, 3, 1))
         self.assertEqual(self.count_everything(), before)
         self.assertEqual(self.get_row_versions(first.line_ids.partner_id), versions)
+
+    def test_known_contacts_are_read_together(self):
+        """Finding out that nothing is new takes as many queries for ten as for two."""
+
+        def count(amount):
+            rows = ["name,phone,tags"] + [
+                f"{partner.name},{partner.phone},Tea"
+                for partner in self.make_partners(amount)
+            ]
+            self.do_import(*rows, **self.consent())
+            job = self.make_import(*rows, **self.consent())
+            job.action_read()
+            counted = [
+                self.count_queries(job.action_check),
+                self.count_queries(job.action_import),
+            ]
+            self.assertEqual(self.get_counts(job), (0, 0, amount, 0))
+            return counted
+
+        count(1)
+        self.assertEqual(count(10), count(2))
 
     def test_contacts_that_appeared_after_the_check(self):
         job = self.check(HEADER, LI, WANG)
@@ -674,6 +719,28 @@ class TestImport(ImportCommon):
         self.assertEqual(set(partners.mapped("name")), {f"m{n}" for n in range(5)})
         self.assertEqual(partners.create_uid, self.staff)
         self.assertEqual(len(self.find(source="import").consent_ids), 5)
+
+    def test_every_chunk_reads_its_own_lines_only(self):
+        """Else a list ten times as long takes a hundred times as long."""
+        job = self.start_long(7)
+        queries, execute = [], Cursor.execute
+
+        def note(cursor, query, *args, **kwargs):
+            queries.append(query.code if isinstance(query, SQL) else query)
+            return execute(cursor, query, *args, **kwargs)
+
+        with patch.object(Cursor, "execute", note):
+            self.run_cron("import")
+            job.with_user(self.staff).action_import()
+            self.run_cron("import")
+        self.assertEqual(job.state, "done")
+        lists = [
+            query
+            for query in queries
+            if 'FROM "member_import_line"' in query
+            and not any(word in query for word in ("COUNT(*)", "LIMIT", '"id" IN'))
+        ]
+        self.assertFalse(lists)
 
     def test_crash_in_the_middle(self):
         """What was imported stays; the rest follows, and nobody comes twice."""

@@ -9,7 +9,7 @@ MODELS = Path(__file__).parents[1] / "models"
 ALLOWED = {
     ("member_message", "member.event"): "shows the events of a message, reads none",
 }
-RELATIONS = {"Many2one", "One2many", "Many2many"}
+RELATIONS = {"Many2one", "KeylessMany2one", "One2many", "Many2many"}
 
 
 def read_stages():
@@ -27,6 +27,11 @@ def get_constant(node):
     return node.value if isinstance(node, ast.Constant) else None
 
 
+def get_name(node):
+    """:returns: last part of a name or an attribute"""
+    return getattr(node, "attr", None) or getattr(node, "id", None)
+
+
 def find_definitions(tree):
     """Yield the models a file brings into the world."""
     for node in ast.walk(tree):
@@ -41,8 +46,8 @@ def find_references(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.Subscript):
             yield get_constant(node.slice)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr in RELATIONS:
+        elif isinstance(node, ast.Call):
+            if get_name(node.func) in RELATIONS:
                 yield from map(get_constant, node.args[:1])
                 yield from (
                     get_constant(keyword.value)

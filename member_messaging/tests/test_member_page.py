@@ -3,7 +3,7 @@ from ast import literal_eval
 from datetime import timedelta
 
 from odoo import fields
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import SQL
 
@@ -17,6 +17,19 @@ COUNTS = [
     "coupon_count",
     "consent_count",
 ]
+
+
+#: Tables behind the page that grow with the shop.
+BIG_TABLES = (
+    "sale_order",
+    "pos_order",
+    "member_message",
+    "member_event",
+    "member_profile",
+    "member_consent",
+    "member_tier_change",
+    "loyalty_card",
+)
 
 
 @tagged("post_install", "-at_install")
@@ -112,7 +125,7 @@ class TestMemberPage(MemberMessagingCommon):
         for minute, (records, column) in enumerate(
             (
                 (profile, "create_date"),
-                (first_consent, "create_date"),
+                (first_consent, "date"),
                 (message, "sent_date"),
                 (message.card_id, "create_date"),
             )
@@ -283,7 +296,7 @@ class TestMemberPage(MemberMessagingCommon):
         timeline = self.env["member.timeline"].search(
             [("partner_id", "=", profile.partner_id.id)]
         )
-        self.env.cr.execute("SET LOCAL enable_seqscan = off")
+        self.pretend_to_be_big(*BIG_TABLES)
         for name, domain in (
             ("by member", [("partner_id", "=", profile.partner_id.id)]),
             ("by ids", [("id", "in", timeline.ids)]),
@@ -295,17 +308,18 @@ class TestMemberPage(MemberMessagingCommon):
             with self.subTest(name):
                 plan = json.loads(plan) if isinstance(plan, str) else plan
                 scanned = dict(self.find_scans(plan[0]["Plan"]))
-                for table in (
-                    "sale_order",
-                    "pos_order",
-                    "member_message",
-                    "member_event",
-                    "member_profile",
-                    "member_consent",
-                    "member_tier_change",
-                    "loyalty_card",
-                ):
+                for table in BIG_TABLES:
                     self.assertIn("Cond", scanned[table], table)
+
+    def pretend_to_be_big(self, *tables):
+        """Of tables with a handful of rows PostgreSQL reads one way or another, as it
+        happens. Until the end of the test it takes them for large ones."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE pg_class SET relpages = 1, reltuples = 100000"
+            " WHERE oid = ANY(%s::regclass[])",
+            (list(tables),),
+        )
 
     def find_scans(self, node):
         """Yield table and how its first scan finds rows."""
@@ -474,7 +488,7 @@ class TestMemberPage(MemberMessagingCommon):
             look("granted", expiry_date=today - timedelta(days=1)), "expired"
         )
         self.assertEqual(look("refused"), "refused")
-        self.assertEqual(look("granted"), "granted")
+        self.assertEqual(look("granted", evidence="Asked for it"), "granted")
         self.assertEqual(profile.partner_id.member_consent_state, "granted")
 
     def test_consent_filters(self):
@@ -551,6 +565,23 @@ class TestMemberPage(MemberMessagingCommon):
         partner = profile.partner_id
         with Form(partner.with_user(self.staff)) as form:
             form.member_birthday = "1990-05-01"
+        self.assertEqual(str(profile.birthday), "1990-05-01")
+
+    def test_days_in_the_future_are_refused(self):
+        profile = self.make_members(1).with_user(self.staff)
+        profile.birthday = "1990-05-01"
+        day = fields.Date.add(fields.Date.today(), days=2)
+        for record, field, message in (
+            (profile, "birthday", "birthday of .* is in the future"),
+            (profile.partner_id, "member_birthday", "birthday of .* is in the future"),
+            (profile, "joined_date", "joins in the future"),
+        ):
+            with self.subTest(model=record._name, field=field):
+                # not assertRaisesRegex, which keeps what was refused
+                with self.assertRaises(ValidationError) as refusal, Form(record) as f:
+                    f[field] = day
+                self.assertRegex(str(refusal.exception), message)
+        profile.invalidate_recordset()
         self.assertEqual(str(profile.birthday), "1990-05-01")
 
     def test_pages_open(self):

@@ -653,12 +653,9 @@ class TestCurrency(OrderCommon):
         rows = []
         for partner_ids in (None, self.partner.ids):
             self.env.cr.execute(self.env["member.order"]._get_order_sql(partner_ids))
+            found = self.env.cr.dictfetchall()
             rows.append(
-                [
-                    row
-                    for row in self.env.cr.dictfetchall()
-                    if row["order_id"] in orders.ids
-                ]
+                {row["id"]: row for row in found if row["order_id"] in orders.ids}
             )
         self.assertEqual(len(rows[0]), 2)
         self.assertEqual(rows[0], rows[1])

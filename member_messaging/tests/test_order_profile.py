@@ -433,3 +433,37 @@ class TestMemberProfile(OrderProfileCommon):
         members = self.env["member.profile"].search(action["domain"])
         self.assertIn(self.profile, members)
         self.assertEqual(tier.member_count, len(members))
+
+
+@tagged("post_install", "-at_install")
+class TestDeletedReferences(MemberMessagingCommon):
+    """No foreign key clears what members point at, so deleting it has to."""
+
+    def check_forgotten(self, column, target, deleted=None):
+        profile = self.make_members(1)
+        profile[column] = target
+        (deleted or target).unlink()
+        self.assertFalse(profile[column])
+
+    def test_tier(self):
+        tier = self.env["member.tier"].create({"name": "Platinum", "min_orders": 9999})
+        self.check_forgotten("tier_id", tier)
+
+    def test_rfm_segment(self):
+        segment = self.env["member.rfm.segment"].create({"name": "Odd"})
+        self.check_forgotten("rfm_segment_id", segment)
+
+    def test_product(self):
+        product = self.env["product.product"].create({"name": "Tea"})
+        self.check_forgotten("last_product_id", product)
+
+    def test_variant_goes_with_its_product(self):
+        product = self.env["product.product"].create({"name": "Tea"})
+        self.check_forgotten("last_product_id", product, product.product_tmpl_id)
+
+    def test_category_goes_with_the_one_above(self):
+        above = self.env["product.category"].create({"name": "Drinks"})
+        tea = self.env["product.category"].create(
+            {"name": "Tea", "parent_id": above.id}
+        )
+        self.check_forgotten("favourite_category_id", tea, above)

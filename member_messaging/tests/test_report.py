@@ -175,7 +175,9 @@ class TestReport(MemberMessagingCommon):
         )
         self.assertEqual(self.get_figures(["channel"], sent), {("sms",): (5,)})
         self.assertEqual(
-            self.get_figures(["gateway_id"], sent), {("Test Account",): (5,)}
+            self.get_figures(["gateway_id"], sent),
+            # who was left out has none
+            {("Test Account",): (5,), (False,): (0,)},
         )
         # staff work in Shanghai, eight hours ahead
         self.assertEqual(

@@ -1,5 +1,7 @@
 import base64
 
+from lxml import etree
+
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
 from odoo.modules.neutralize import get_neutralization_queries
@@ -8,32 +10,68 @@ from odoo.tests import tagged
 from ..gateways.types import InboundMessage
 from .common import MemberMessagingCommon
 
-SECRETS = ("api_key", "api_secret", "endpoint", "callback_secret")
+SECRETS = (
+    "api_key",
+    "api_secret",
+    "endpoint",
+    "callback_secret",
+    "twilio_key_secret",
+    "generic_url",
+    "generic_headers",
+    "generic_body",
+    "generic_secret_value",
+)
 #: Model → what staff and managers may do: read, write, create, unlink.
 RIGHTS = {
     "member.attribution": ("r", "r"),
     "member.callback": ("", "r"),
+    "member.callback.rejection": ("", "r"),
     "member.campaign": ("rwcu", "rwcu"),
+    "member.campaign.load": ("r", "r"),
     "member.campaign.variant": ("rwcu", "rwcu"),
+    "member.complaint": ("rc", "rwc"),
     "member.consent": ("r", "r"),
     "member.consent.record": ("rwc", "rwc"),
     "member.event": ("r", "r"),
     "member.former.number": ("r", "r"),
     "member.gateway": ("r", "rw"),
+    "member.gateway.try": ("", ""),
+    "member.gateway.code": ("r", "rwcu"),
+    "member.gateway.report": ("r", "r"),
+    "member.gateway.signature": ("r", "rwcu"),
+    "member.gateway.test": ("", "rwc"),
+    "member.gateway.test.value": ("", "rwcu"),
     "member.import": ("rwcu", "rwcu"),
     "member.import.column": ("rwcu", "rwcu"),
     "member.import.line": ("r", "r"),
     "member.import.mapping": ("r", "r"),
     "member.inbound": ("rw", "rw"),
+    "member.keyword": ("r", "rwcu"),
+    "member.keyword.answer": ("r", "r"),
     "member.message": ("r", "r"),
     "member.message.report": ("r", "r"),
+    "member.message.archive": ("", ""),
+    "member.message.export": ("", "rwc"),
     "member.order": ("r", "r"),
+    "member.privacy.log": ("", "r"),
+    "member.profile.erase": ("", "rwc"),
+    "member.join.setup": ("", "rwc"),
     "member.profile": ("rwc", "rwcu"),
     "member.profile.enrol": ("rwc", "rwc"),
     "member.rfm.scale": ("r", "rwcu"),
     "member.rfm.segment": ("r", "rwcu"),
     "member.segment": ("rwcu", "rwcu"),
+    "member.send.cap": ("r", "rwcu"),
     "member.send.policy": ("r", "rwc"),
+    "member.sending.hours": ("r", "rwcu"),
+    "member.campaign.audience": ("r", "r"),
+    "member.gateway.load": ("r", "r"),
+    "member.lane": ("r", "r"),
+    "member.queue": ("r", "r"),
+    "member.join": ("", ""),
+    "member.quota": ("", ""),
+    "member.suppression": ("", "r"),
+    "member.service.message": ("", "r"),
     "member.tag.assignment": ("r", "r"),
     "member.tag.rule": ("r", "rwcu"),
     "member.template": ("rwcu", "rwcu"),
@@ -128,6 +166,58 @@ class TestSecurity(MemberMessagingCommon):
             "hush",
         )
 
+    def find_secrets(self):
+        """:returns: names of the fields that open an account at any provider: those
+        closed to everybody but administrators and left out of copies
+        """
+        return {
+            name
+            for name, field in self.env["member.gateway"]._fields.items()
+            if field.groups == "base.group_system"
+            and field.store
+            and not field.copy
+            and field.type in ("char", "text")
+        }
+
+    def test_secrets_of_every_provider(self):
+        names = self.find_secrets()
+        self.assertLessEqual({"api_key", "api_secret", "callback_secret"}, names)
+        gateway = self.gateway
+        gateway.write({name: f"hush {name}" for name in names})
+        cashier = self.make_user("cashier", "point_of_sale.group_pos_user")
+        users = self.staff | self.manager | cashier
+        self.env.ref("base.group_allow_export").user_ids += users
+        for user in users:
+            account = gateway.with_user(user)
+            for name in names:
+                with self.subTest(user=user.login, field=name):
+                    with self.assertRaises(AccessError):
+                        account.read([name])
+                    with self.assertRaises(AccessError):
+                        account.export_data([name])
+                    with self.assertRaises(AccessError):
+                        account.search([(name, "=like", "h%")])
+                    with self.assertRaises(AccessError):
+                        account.write({name: "mine"})
+        copy = gateway.copy()
+        for name in names:
+            self.assertNotEqual(copy[name], gateway[name], name)
+        for name in ("api_secret", "callback_secret"):
+            self.assertNotIn(f"hush {name}", repr(gateway._get_adapter().config))
+
+    def test_secrets_are_dots_on_the_screen(self):
+        administrator = self.make_user("administrator", "base.group_system")
+        form = (
+            self.env["member.gateway"]
+            .with_user(administrator)
+            .get_view(view_type="form")["arch"]
+        )
+        tree = etree.fromstring(form)
+        # what is compared with the provider's console has to be read
+        for name in self.find_secrets() - {"api_key", "twilio_key_sid"}:
+            for node in tree.iterfind(f".//field[@name='{name}']"):
+                self.assertEqual(node.get("password"), "True", name)
+
     def test_staff_send_without_seeing_secrets(self):
         gateway = self.make_aliyun_gateway().with_user(self.staff)
         self.assertEqual(gateway._get_adapter().config.api_secret, "secret")
@@ -154,15 +244,16 @@ class TestSecurity(MemberMessagingCommon):
 
     def test_copy_of_a_database_reaches_nobody(self):
         gateway = self.make_aliyun_gateway()
+        gateway.write({name: f"hush {name}" for name in self.find_secrets()})
         secret = gateway.callback_secret
         self.launch(self.make_campaign(self.make_members(1), gateway_id=gateway.id))
         self.env.flush_all()
         for query in get_neutralization_queries(["member_messaging"]):
             self.env.cr.execute(query)
         self.env.invalidate_all()
-        self.assertRecordValues(
-            gateway, [{"state": "paused", "api_key": False, "api_secret": False}]
-        )
+        self.assertEqual(gateway.state, "paused")
+        for name in self.find_secrets() - {"callback_secret"}:
+            self.assertFalse(gateway[name], name)
         self.assertNotEqual(gateway.callback_secret, secret)
         self.assertFalse(self.send(provider="aliyun"))
         self.assertEqual(self.gateway.state, "active", "the sandbox goes on playing")
@@ -191,6 +282,13 @@ class TestSecurity(MemberMessagingCommon):
         profile = self.make_members(1, **company)
         tier = self.env["member.tier"].create({"name": "Ours", **company})
         self.env["member.rfm.segment"].create({"name": "Ours", **company})
+        always = {
+            f"{day}_{end}": hour
+            for day in ("week", "saturday", "sunday")
+            for end, hour in (("from", 0), ("to", 24))
+        }
+        self.env["member.sending.hours"].create({"name": "Ours", **always, **company})
+        self.policy.cap_ids = [Command.create({})]
         scale = self.env["member.rfm.scale"].create(company)
         self.env["member.tier.change"].create(
             {"profile_id": profile.id, "tier_id": tier.id, "kind": "manual"}
@@ -225,18 +323,68 @@ class TestSecurity(MemberMessagingCommon):
             self.gateway,
             [InboundMessage(address=message.address, text="Hi", event_ref="1")],
         )
+        keyword = self.env["member.keyword"].create(
+            {"name": "Ours", "words": "hi", "answer": "Hi", **company}
+        )
+        self.env["member.keyword.answer"].create(
+            {
+                "keyword_id": keyword.id,
+                "inbound_id": self.env["member.inbound"]
+                .search([("message_id", "=", message.id)])
+                .id,
+                "address": message.address,
+                "day": fields.Date.today(),
+                "body": "Hi",
+            }
+        )
+        self.env["member.complaint"].create({"address": message.address, **company})
         self.env["member.callback"].create({"gateway_id": self.gateway.id})
+        self.env["member.callback.rejection"]._count([(self.gateway.id, "secret")])
+        self.env["member.privacy.log"].with_user(self.manager)._note(
+            "export", reference="Ours"
+        )
+        self.env["member.suppression"]._add_address(
+            "+8613900000000", self.company, "sms", "promotion", "complaint"
+        )
+        account = {"gateway_id": self.gateway.id}
+        self.env["member.gateway.code"].create({**account, "code": "x"})
+        self.env["member.gateway.signature"].create({**account, "name": "Tea"})
+        self.env["member.service.message"].create(
+            {**account, "kind": "test", "address": message.address}
+        )
+        self.env["member.campaign.audience"].create(
+            {
+                "campaign_id": message.campaign_id.id,
+                "position": 1,
+                "profile_id": profile.id,
+                "partner_id": profile.partner_id.id,
+            }
+        )
         self.env.flush_all()
         _company, stranger = self.make_other_company()
         domains = {
             "member.attribution": [("message_id", "=", message.id)],
             "member.callback": [("gateway_id", "=", self.gateway.id)],
+            "member.callback.rejection": [("gateway_id", "=", self.gateway.id)],
             "member.campaign": [("id", "=", message.campaign_id.id)],
+            "member.campaign.audience": [
+                ("campaign_id", "=", message.campaign_id.id),
+            ],
+            "member.campaign.load": [("campaign_id", "=", message.campaign_id.id)],
             "member.campaign.variant": [("id", "=", message.variant_id.id)],
             "member.consent": [("profile_id", "=", profile.id)],
             "member.event": [("message_id", "=", message.id)],
             "member.former.number": [("profile_id", "=", profile.id)],
             "member.gateway": [("id", "=", self.gateway.id)],
+            "member.gateway.code": [("gateway_id", "=", self.gateway.id)],
+            "member.gateway.load": [("gateway_id", "=", self.gateway.id)],
+            "member.gateway.report": [("gateway_id", "=", self.gateway.id)],
+            "member.gateway.signature": [("gateway_id", "=", self.gateway.id)],
+            "member.complaint": [("message_id", "=", message.id)],
+            "member.keyword": [("id", "=", keyword.id)],
+            "member.keyword.answer": [("keyword_id", "=", keyword.id)],
+            "member.lane": [("gateway_id", "=", self.gateway.id)],
+            "member.queue": [("gateway_id", "=", self.gateway.id)],
             "member.import": [("id", "=", job.id)],
             "member.import.column": [("import_id", "=", job.id)],
             "member.import.line": [("import_id", "=", job.id)],
@@ -245,9 +393,14 @@ class TestSecurity(MemberMessagingCommon):
             "member.message": [("id", "=", message.id)],
             "member.message.report": [("message_id", "=", message.id)],
             "member.order": [("partner_id", "=", profile.partner_id.id)],
+            "member.privacy.log": [("reference", "=", "Ours")],
             "member.profile": [("id", "=", profile.id)],
+            "member.service.message": [("gateway_id", "=", self.gateway.id)],
             "member.segment": [("id", "=", message.campaign_id.segment_ids.id)],
             "member.send.policy": [("company_id", "=", self.company.id)],
+            "member.sending.hours": [("name", "=", "Ours")],
+            "member.send.cap": [("policy_id", "=", self.policy.id)],
+            "member.suppression": [("company_id", "=", self.company.id)],
             "member.tag.assignment": [("rule_id", "=", rule.id)],
             "member.tag.rule": [("id", "=", rule.id)],
             "member.template": [("id", "=", self.template.id)],
@@ -260,7 +413,12 @@ class TestSecurity(MemberMessagingCommon):
         }
         self.assertEqual(
             set(domains),
-            {model._name for model in self.models if not model._transient},
+            {
+                model._name
+                for model in self.models
+                if not model._transient
+                and model.with_user(self.manager).has_access("read")
+            },
         )
         for name, domain in domains.items():
             with self.subTest(model=name):

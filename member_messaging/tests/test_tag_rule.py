@@ -316,7 +316,7 @@ class TestTagRuleCondition(TagRuleCommon):
             with self.subTest(kind=kind, **values):
                 rule = self.make_rule(kind, **values)
                 self.assertEqual(rule.description, sentence)
-                self.assertEqual(rule.display_name, f"Coffee Lover: {sentence}")
+                self.assertEqual(rule.display_name, f"Coffee Lover ({sentence})")
 
     def test_count_while_editing(self):
         self.make_contacts(2, city="Hangzhou")

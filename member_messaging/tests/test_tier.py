@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 from psycopg2 import IntegrityError
 
 from odoo import fields
@@ -133,8 +135,8 @@ class TestTier(OrderProfileCommon):
         self.assertEqual(self.profile.tier_id, self.ordinary)
 
     def test_one_of_two_conditions_is_enough(self):
-        self.vip.condition = "any"
-        for _number in range(3):
+        self.vip.write({"condition": "any", "min_orders": 4})
+        for _number in range(4):
             self.sell(self.partner, 1)
         self.assertEqual(self.profile.tier_id, self.vip)
 
@@ -227,6 +229,36 @@ class TestTier(OrderProfileCommon):
         with self.assertRaises(UserError):
             self.vip.with_user(self.staff).min_revenue = 3000
 
+    def test_tiers_with_other_windows_and_conditions(self):
+        """A tier is refused if everybody who reaches the one before has reached it."""
+        tiers = self.env["member.tier"].with_user(self.manager)
+        tiers.search([("sequence", ">", 1)]).active = False
+        for lower, higher, is_possible in (
+            # more time for the same, or for less
+            ({"window_days": 30}, {"window_days": 365}, False),
+            ({"window_days": 30}, {"window_days": 0, "min_revenue": 9000}, False),
+            ({"window_days": 365}, {"window_days": 30}, True),
+            ({"window_days": 30}, {"window_days": 90, "min_revenue": 20_000}, True),
+            # one of two is enough
+            ({}, {"condition": "any", "min_revenue": 9000}, False),
+            ({}, {"condition": "any", "min_revenue": 20_000, "min_orders": 9}, True),
+            ({"min_orders": 9}, {"condition": "any", "min_orders": 5}, False),
+            ({"min_orders": 9, "condition": "any"}, {"min_orders": 5}, True),
+            ({"condition": "any"}, {"min_revenue": 9000}, False),
+        ):
+            with self.subTest(lower=lower, higher=higher):
+                common = {"min_revenue": 10_000}
+                lowest = tiers.create(
+                    {"name": "Lower", "sequence": 5, **common, **lower}
+                )
+                refused = (
+                    nullcontext() if is_possible else self.assertRaises(ValidationError)
+                )
+                with refused:
+                    tiers.create({"name": "Higher", "sequence": 6, **common, **higher})
+                tiers.search([("sequence", "=", 6)]).unlink()
+                lowest.unlink()
+
     def test_company_may_have_a_tier_in_between(self):
         company, _stranger = self.make_other_company()
         tiers = self.env["member.tier"]
@@ -313,6 +345,14 @@ class TestRfm(OrderProfileCommon):
                 }
             ],
         )
+
+    def test_whom_a_scale_is_for(self):
+        scale = self.scale.with_user(self.manager)
+        self.assertEqual(scale.display_name, "All Members")
+        own = self.env["member.rfm.scale"].create({"company_id": self.company.id})
+        scale.invalidate_recordset()
+        self.assertEqual(scale.display_name, "All other members")
+        self.assertEqual(own.display_name, self.company.name)
 
     def test_limits_the_wrong_way_round(self):
         for vals in ({"recency_5": 40}, {"frequency_3": 5}, {"monetary_5": 1}):

@@ -4,8 +4,10 @@ from unittest.mock import patch
 
 from odoo import fields
 from odoo.tests import HttpCase, tagged
+from odoo.tools import mute_logger
 
 from ..gateways import sandbox
+from ..gateways.types import InboundMessage
 from ..tools import codes
 from .common import MemberMessagingCommon
 from .test_pos import MemberPosCommon
@@ -107,6 +109,55 @@ class TestCampaignTours(MemberMessagingCommon, HttpCase):
         self.run_tour("live", administrator)
         self.env.invalidate_all()
         self.assertEqual(campaign.state, "done")
+
+
+@tagged("post_install", "-at_install")
+class TestPermissionTours(MemberMessagingCommon, HttpCase):
+    """Two managers approve a big campaign; staff answer a reply."""
+
+    def run_tour(self, name, user):
+        self.start_tour("/odoo", f"member_messaging_{name}", login=user.login)
+        self.env.invalidate_all()
+
+    @mute_logger("odoo.http")  # it warns of what a dialog says
+    def test_approval(self):
+        colleague = self.make_user(
+            "colleague", "member_messaging.group_member_messaging_manager"
+        )
+        self.policy.approval_count = 2
+        campaign = self.make_campaign(self.make_members(3), name="Tea week")
+        self.run_tour("approval_own", self.manager)
+        self.assertEqual(
+            (campaign.state, campaign.submitter_id), ("review", self.manager)
+        )
+        self.run_tour("approval_other", colleague)
+        self.assertEqual(
+            (campaign.state, campaign.approver_id), ("scheduled", colleague)
+        )
+        self.assertEqual(len(self.launched(campaign)), 3)
+
+    def launched(self, campaign):
+        self.run_cron("plan")
+        return self.send()
+
+    @mute_logger("odoo.http")
+    def test_inbox(self):
+        messages = self.make_sent(self.make_members(2))
+        for message, text in zip(
+            messages, ("Is the tea still there?", "TD"), strict=True
+        ):
+            self.env["member.inbound"]._receive(
+                self.gateway, [InboundMessage(message.address, text, text)]
+            )
+        self.run_tour("inbox", self.staff)
+        question = self.env["member.inbound"].search(
+            [("address", "=", messages[0].address)]
+        )
+        self.assertRecordValues(
+            question,
+            [{"answer_user_id": self.staff.id, "is_handled": True}],
+        )
+        self.assertEqual(question.answer_message_id.body, "Yes, come in!")
 
 
 @tagged("post_install", "-at_install")

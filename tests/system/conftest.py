@@ -3,6 +3,7 @@
 For what one process cannot show: two servers over one queue, a server killed half-way.
 """
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -15,22 +16,33 @@ import uuid
 import pytest
 import requests
 
+from simulators.carrier import CarrierSimulator
+from simulators.carrier_gateway import register
+from system.sender import SenderNursery
+
 ROOT = pathlib.Path(__file__).parents[2]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class OdooServer:
     """A running `odoo`; `kill` is kill -9, `stop` lets it finish."""
 
-    def __init__(self, database, log, *options):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+    def __init__(self, database, log, *options, program="odoo"):
+        # the second is of use with --workers only
+        ports = [free_port(), free_port()]
         self.database = database
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{ports[0]}"
         self.log = log
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "odoo", f"--database={database}"]
-            + [f"--http-port={port}", f"--logfile={log}", *options],
+            [sys.executable, "-m", program, f"--database={database}"]
+            + [f"--http-port={ports[0]}", f"--gevent-port={ports[1]}"]
+            + [f"--logfile={log}", *options],
+            cwd=ROOT / "tests",
             stderr=subprocess.DEVNULL,
         )
 
@@ -54,9 +66,8 @@ class OdooServer:
         self.process.wait()
 
 
-@pytest.fixture
-def database():
-    """A fresh copy of the test database, and of its filestore."""
+@contextlib.contextmanager
+def copied_database():
     from odoo.sql_db import close_db
     from odoo.tests.common import get_db_name
     from odoo.tools import config
@@ -72,9 +83,8 @@ def database():
     shutil.rmtree(config.filestore(name))
 
 
-@pytest.fixture
-def connect(database):
-    """Opens environments of their own over one fresh database."""
+@contextlib.contextmanager
+def connections(database):
     from odoo import SUPERUSER_ID, api
     from odoo.modules.registry import Registry
     from odoo.tests.common import get_db_name
@@ -98,13 +108,64 @@ def connect(database):
 
 
 @pytest.fixture
+def database():
+    """A fresh copy of the test database, and of its filestore."""
+    with copied_database() as name:
+        yield name
+
+
+@pytest.fixture
+def connect(database):
+    """Opens environments of their own over one fresh database."""
+    with connections(database) as open_environment:
+        yield open_environment
+
+
+@pytest.fixture(scope="module")
+def module_database():
+    """A copy of the test database that the tests of a file share."""
+    with copied_database() as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def module_connect(module_database):
+    """As `connect`, over the database of the file."""
+    with connections(module_database) as open_environment:
+        yield open_environment
+
+
+@pytest.fixture(scope="module")
+def nursery(module_database, tmp_path_factory):
+    """Starts senders over the database of the file: `nursery.start(lane=1)`."""
+    log = tmp_path_factory.mktemp("senders") / "senders.log"
+    with SenderNursery(module_database, log) as nursery:
+        yield nursery
+
+
+@pytest.fixture(scope="module")
+def carrier():
+    """A provider in a process of its own, and the adapters for it in this one."""
+    from odoo.addons.member_messaging.gateways import ADAPTERS
+
+    adapters = register()
+    with CarrierSimulator() as simulator:
+        yield simulator
+    for code in adapters:
+        del ADAPTERS[code]
+
+
+@pytest.fixture
 def start_odoo(database, tmp_path):
-    """Starts servers over one database: `start_odoo("--max-cron-threads=2")`."""
+    """Starts servers over one database: `start_odoo("--max-cron-threads=2")`.
+
+    With `program="simulators.carrier_gateway"` they know the simulated carrier.
+    """
     servers = []
 
-    def start(*options):
+    def start(*options, **values):
         log = tmp_path / f"odoo-{len(servers)}.log"
-        servers.append(OdooServer(database, log, *options))
+        servers.append(OdooServer(database, log, *options, **values))
         return servers[-1].wait()
 
     yield start

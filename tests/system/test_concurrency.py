@@ -2,55 +2,21 @@
 
 from odoo.addons.member_messaging.gateways.sandbox import SandboxGateway
 
+from system.shop import launch, make_gateway, make_members
 
-def launch(env, size):
-    """:returns: a launched campaign to ``size`` members through the sandbox"""
-    partners = env["res.partner"].create(
-        [
-            {
-                "name": f"Member {index}",
-                "phone": f"+86 138 0013 {index + 1000}",
-                "country_id": env.ref("base.cn").id,
-            }
-            for index in range(size)
-        ]
+
+def plan(env, size):
+    """:returns: a planned campaign to ``size`` members through the sandbox"""
+    campaign = launch(
+        env, make_members(env, size), make_gateway(env, provider="sandbox")
     )
-    profiles = env["member.profile"].create(
-        [{"partner_id": partner.id} for partner in partners]
-    )
-    gateway = env["member.gateway"].create({"name": "Carrier", "provider": "sandbox"})
-    template = env["member.template"].create(
-        {
-            "name": "Notice",
-            "category": "notice",
-            "lang": "en_US",
-            "body": "{{ member_name }}, see {{ link }}",
-        }
-    )
-    segment = env["member.segment"].create(
-        {
-            "name": "Everybody here",
-            "domain": repr([("member_profile_id", "in", profiles.ids)]),
-        }
-    )
-    campaign = env["member.campaign"].create(
-        {
-            "name": "Two at once",
-            "category": "notice",
-            "segment_ids": segment.ids,
-            "template_id": template.id,
-            "gateway_id": gateway.id,
-        }
-    )
-    campaign.action_launch()
-    env.cr.commit()
     env["member.message"]._cron_plan()
     return campaign
 
 
 def test_click_during_the_call_loses_no_outcome(connect, monkeypatch):
     env, visitor = connect(), connect()
-    campaign = launch(env, 3)
+    campaign = plan(env, 3)
     send = SandboxGateway._send
     clicked = []
 
@@ -73,7 +39,7 @@ def test_click_during_the_call_loses_no_outcome(connect, monkeypatch):
 
 def test_two_senders_take_each_message_once(connect, monkeypatch):
     first, second = connect(), connect()
-    campaign = launch(first, 30)
+    campaign = plan(first, 30)
     handed_over = []
     send = SandboxGateway._send
 
@@ -93,3 +59,26 @@ def test_two_senders_take_each_message_once(connect, monkeypatch):
     keys = handed_over[1:]
     messages = first["member.message"].search([("campaign_id", "=", campaign.id)])
     assert sorted(keys) == sorted(map(str, messages.ids))
+
+
+def test_member_deleted_in_the_moment_of_planning(connect):
+    planner, clerk = connect(), connect()
+    profiles = make_members(planner, 3)
+    campaign = launch(planner, profiles, make_gateway(planner, provider="sandbox"))
+    planner["member.message"]._freeze_audience(campaign)
+    planner.cr.commit()
+    planner["member.message"].search_count([])  # from here on it sees what was
+    clerk["res.partner"].browse(profiles[0].partner_id.id).unlink()
+    clerk.cr.commit()
+    planner["member.message"]._plan_step(campaign)
+    planner.cr.commit()
+    planner["member.message"]._cron_plan()
+    planner["member.message"]._cron_send()
+    planner.cr.commit()
+    planner["member.message"]._forget_deleted()
+    messages = planner["member.message"].search([("campaign_id", "=", campaign.id)])
+    lost = messages.filtered(lambda message: not message.profile_id)
+    assert len(messages) == 3
+    assert (lost.state, lost.reason) == ("skipped", "archived")
+    assert not lost.partner_id
+    assert not (messages - lost).filtered(lambda message: message.state == "skipped")
