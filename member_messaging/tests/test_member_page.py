@@ -313,8 +313,12 @@ class TestMemberPage(MemberMessagingCommon):
 
     def pretend_to_be_big(self, *tables):
         """Of tables with a handful of rows PostgreSQL reads one way or another, as it
-        happens. Until the end of the test it takes them for large ones."""
+        happens. Until the end of the test it takes them for large ones, and reads a
+        whole table only where nothing else is possible: it has no statistics of rows
+        which no transaction has committed."""
         self.env.flush_all()
+        for way in ("seqscan", "hashjoin", "mergejoin"):
+            self.env.cr.execute(SQL("SET LOCAL enable_%s = off", SQL(way)))
         self.env.cr.execute(
             "UPDATE pg_class SET relpages = 1, reltuples = 100000"
             " WHERE oid = ANY(%s::regclass[])",
