@@ -47,8 +47,10 @@ class CallbackController(Controller):
         rejections = env["member.callback.rejection"]
         size = request.httprequest.content_length or 0
         try:
-            adapter = gateway._get_adapter(with_codes=False)
-            webhook = self._get_webhook(gateway, secret, with_body=size <= MAX_BODY)
+            adapter = gateway._get_adapter()
+            webhook = self._get_webhook(
+                adapter.config.callback_url, secret, with_body=size <= MAX_BODY
+            )
             if size > MAX_BODY:
                 # the signature is about a body nobody has read
                 adapter.verify_secret(webhook)
@@ -70,7 +72,7 @@ class CallbackController(Controller):
         status, headers, body = adapter.acknowledge()
         return request.make_response(body, list(headers.items()), status=status)
 
-    def _get_webhook(self, gateway, secret, with_body):
+    def _get_webhook(self, url, secret, with_body):
         http_request = request.httprequest
         query = http_request.query_string.decode("latin-1")
         return WebhookRequest(
@@ -81,5 +83,5 @@ class CallbackController(Controller):
             query=dict(http_request.args),
             # As configured, not as it arrived: what proxies say about themselves is
             # nothing to rely on.
-            url=f"{gateway.report_url}?{query}" if query else gateway.report_url,
+            url=f"{url}?{query}" if query else url,
         )

@@ -6,6 +6,7 @@ Source of the codes: public code lists of several messaging platforms and of CMP
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 
 from .types import Outcome
 
@@ -26,7 +27,8 @@ def is_number(address: str) -> bool:
 def to_e164(number: str) -> str:
     """Return a number as vendors write it as E.164: with +, 00 or nothing in front,
     mainland mobiles also without 86."""
-    digits = re.sub(r"\D", "", number).removeprefix("00")
+    digits = number if number.isdecimal() else re.sub(r"\D", "", number)
+    digits = digits.removeprefix("00")
     return f"+86{digits}" if MAINLAND.fullmatch(digits) else f"+{digits}"
 
 
@@ -37,9 +39,15 @@ def bare_signature(signature: str) -> str:
 
 def read_time(text) -> datetime | None:
     """Read ``YYYY-MM-DD HH:MM:SS``, Shanghai time, as aware UTC."""
+    return _read_time(str(text))
+
+
+@lru_cache(maxsize=1024)
+def _read_time(text: str) -> datetime | None:
+    """Many reports of a campaign are of the same second."""
     try:
         # strptime would be the slowest part of reading a report.
-        local = datetime.fromisoformat(str(text))
+        local = datetime.fromisoformat(text)
         if local.tzinfo is None:
             local = local.replace(tzinfo=SHANGHAI)
         return local.astimezone(timezone.utc)

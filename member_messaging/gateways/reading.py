@@ -76,8 +76,10 @@ def objects(values) -> list[dict]:
 
 def clean_text(value) -> str:
     """Return a value as text that can be stored: no NUL, no half of an emoji."""
-    text = str(value if value is not None else "").replace("\0", "")
-    return text if text.isascii() else text.encode(errors="replace").decode()
+    text = str(value if value is not None else "")
+    if not text.isascii():
+        text = text.encode(errors="replace").decode()
+    return text.replace("\0", "") if "\0" in text else text
 
 
 def required(entry: Mapping, name: str) -> str:

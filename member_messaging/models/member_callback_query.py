@@ -7,6 +7,7 @@ from odoo.service.model import retrying
 
 from ..gateways import ADAPTERS
 from ..gateways.types import Capability, PendingMessage
+from .member_message import UNCERTAIN_REASONS
 
 #: How long after sending a provider is asked about a message.
 QUERY_WINDOW = timedelta(days=3)
@@ -55,21 +56,19 @@ class MemberCallback(models.Model):
 
     def _find_pending(self, gateway, adapter, now):
         """:returns: ids of the messages whose fate the provider may know"""
-        states = ["uncertain"]
-        if Capability.WEBHOOK not in adapter.capabilities:
-            states.append("sent")
-        message_ids = (
-            self.env["member.message"]
-            .search(
-                [
-                    ("gateway_id", "=", gateway.id),
-                    ("state", "in", states),
-                    ("sent_date", ">", now - QUERY_WINDOW),
-                ],
-                order="id",
-            )
-            .ids
+        # reasons and the time of the claim have indexes, the state has none
+        domain = fields.Domain(
+            [("state", "=", "uncertain"), ("reason", "in", UNCERTAIN_REASONS)]
         )
+        if Capability.WEBHOOK not in adapter.capabilities:
+            domain |= fields.Domain("state", "=", "sent")
+        domain &= fields.Domain(
+            [
+                ("gateway_id", "=", gateway.id),
+                ("claimed_date", ">", now - QUERY_WINDOW),
+            ]
+        )
+        message_ids = self.env["member.message"].search(domain, order="id").ids
         if not adapter.is_simulation:
             # Time may be up before the end: it must not always be the same messages
             # that are left out.

@@ -1,19 +1,9 @@
-import json
-from functools import lru_cache
-from operator import itemgetter
-
 from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..gateways.types import DeliveryReport, InboundMessage, Outcome
 from ..tools.arrays import literal
 from .member_callback import OWNED
-
-
-@lru_cache(maxsize=1024)
-def _dump(code, message):
-    """The provider's words as JSON; few of them make up most reports."""
-    return json.dumps({"code": code, "message": message})
 
 
 class MemberCallback(models.Model):
@@ -62,7 +52,7 @@ class MemberCallback(models.Model):
         if not reports:
             return {}
         gateways, items = zip(*reports.values(), strict=True)
-        rows = self.env.execute_query(
+        self.env.cr.execute(
             SQL(
                 """
                 SELECT r.position, m.id
@@ -73,16 +63,29 @@ class MemberCallback(models.Model):
                  -- OFFSET: looked up one by one, each by an index. Right after a
                  -- campaign the statistics know nothing about its rows, and a join
                  -- may compare all with all.
-                 CROSS JOIN LATERAL (
-                       (SELECT id FROM member_message
-                         WHERE r.key IS NULL AND provider_ref IN (r.ref, r.own_ref)
-                           AND address = r.address AND gateway_id = r.gateway
-                        OFFSET 0)
-                     UNION ALL
-                       (SELECT id FROM member_message
-                         WHERE id = r.key AND address = r.address
-                           AND gateway_id = r.gateway
-                        OFFSET 0)) m
+                  LEFT JOIN LATERAL (
+                       SELECT id FROM member_message
+                        WHERE r.key IS NULL AND provider_ref = r.ref
+                          AND address = r.address AND gateway_id = r.gateway
+                       OFFSET 0) by_ref ON TRUE
+                  LEFT JOIN LATERAL (
+                       SELECT id FROM member_message
+                        WHERE r.key IS NULL AND by_ref.id IS NULL
+                          AND provider_ref = r.own_ref
+                          AND address = r.address AND gateway_id = r.gateway
+                       OFFSET 0) by_own_ref ON TRUE
+                  LEFT JOIN LATERAL (
+                       SELECT id FROM member_message
+                        WHERE id = r.key
+                          AND address = r.address AND gateway_id = r.gateway
+                       OFFSET 0) by_key ON TRUE
+                  JOIN member_message m
+                    ON m.id = COALESCE(by_ref.id, by_own_ref.id, by_key.id)
+                   AND m.state NOT IN %(owned)s
+              -- Two runs with reports of the same messages wait for each other in turn;
+              -- and so lie the rows and index entries.
+              ORDER BY m.id, r.position
+                   FOR NO KEY UPDATE OF m
                 """,
                 positions=literal(reports),
                 gateways=literal(gateway.id for gateway in gateways),
@@ -90,36 +93,12 @@ class MemberCallback(models.Model):
                 own_refs=literal(report.alternative_ref for report in items),
                 keys=literal(report.key for report in items),
                 addresses=literal(report.address for report in items),
-            )
-        )
-        free = self._lock_messages(message_id for _position, message_id in rows)
-        # in order of the messages, as their rows and index entries lie
-        return {
-            position: message_id
-            for position, message_id in sorted(rows, key=itemgetter(1, 0))
-            if message_id in free
-        }
-
-    def _lock_messages(self, message_ids):
-        """:returns: ids of the messages no sender owns; until the end of the
-        transaction nobody else changes them
-        """
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT id FROM member_message
-                 WHERE id = ANY(%s::int[]) AND state NOT IN %s
-              -- two runs with reports of the same messages wait for each other in turn
-              ORDER BY id
-                   FOR NO KEY UPDATE
-                """,
-                literal(message_ids),
-                OWNED,
+                owned=OWNED,
             ),
             # Somebody else has just changed a row: no error, it is tried again.
             log_exceptions=False,
         )
-        return {row[0] for row in self.env.cr.fetchall()}
+        return dict(self.env.cr.fetchall())
 
     def _apply_reports(self, matched):
         """:param matched: list of message id, account and report"""
@@ -133,7 +112,6 @@ class MemberCallback(models.Model):
                     "ref": report.event_ref,
                     "code": report.provider_code,
                     "text": report.provider_message,
-                    "payload": _dump(report.provider_code, report.provider_message),
                 }
                 for message_id, _gateway, report in matched
             ]

@@ -2,12 +2,15 @@ import secrets
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import SQL
+from odoo.tools import SQL, ormcache
 
 from ..gateways import ADAPTERS
 from ..gateways.errors import UnsupportedFeature
 from ..gateways.types import GatewayConfig, Outcome
 from .member_consent import CHANNELS
+
+#: What every provider needs, as ``GatewayConfig`` calls it too.
+CONFIG_FIELDS = ("api_key", "api_secret", "endpoint", "signature", "callback_secret")
 
 
 class MemberGateway(models.Model):
@@ -194,7 +197,16 @@ class MemberGateway(models.Model):
     def write(self, vals):
         if vals.get("state") == "active":
             vals = {**vals, "pause_reason": False}
-        return super().write(vals)
+        result = super().write(vals)
+        # options are named after their provider
+        prefixes = ("provider", *(f"{code}_" for code in ADAPTERS))
+        if any(name in CONFIG_FIELDS or name.startswith(prefixes) for name in vals):
+            self._forget_accounts()
+        return result
+
+    def unlink(self):
+        self._forget_accounts()
+        return super().unlink()
 
     def action_probe(self):
         """Ask the provider, without sending anything, whether it accepts the account;
@@ -272,37 +284,39 @@ class MemberGateway(models.Model):
         """
         return self._fields[name]._description_string(self.env)
 
-    def _get_adapter(self, with_codes=True):
+    def _get_adapter(self):
         """Return the provider's adapter with this account's credentials.
 
-        :param bool with_codes: what has been said on the screen about the provider's
-            codes comes along; who judges none saves a query
         :rtype: odoo.addons.member_messaging.gateways.base.Gateway
         """
         self.ensure_one()
+        # nothing is kept of what somebody is filling in
+        is_stored = isinstance(self.id, int)
+        provider, config = self._get_account() if is_stored else self._read_account()
+        return ADAPTERS[provider](config)
+
+    @ormcache("self.id")
+    def _get_account(self):
+        """What :meth:`_read_account` returns, kept until somebody changes it: to read
+        it was a good part of the work on a callback."""
+        return self._read_account()
+
+    def _read_account(self):
+        """:returns: the provider, and its ``GatewayConfig``"""
         # sudo: credentials are closed to the staff whose messages need them
         gateway_sudo = self.sudo()
-        gateway_sudo._fetch_account()
-        return ADAPTERS[self.provider](
-            GatewayConfig(
-                api_key=gateway_sudo.api_key or "",
-                api_secret=gateway_sudo.api_secret or "",
-                endpoint=gateway_sudo.endpoint or "",
-                signature=self.signature or "",
-                callback_secret=gateway_sudo.callback_secret or "",
-                callback_url=gateway_sudo.report_url or "",
-                options=gateway_sudo._get_options(with_codes),
-            )
+        return gateway_sudo.provider, GatewayConfig(
+            **{name: gateway_sudo[name] or "" for name in CONFIG_FIELDS},
+            callback_url=gateway_sudo.report_url or "",
+            options=gateway_sudo._get_options(),
         )
 
-    def _fetch_account(self):
-        """Read only what an adapter needs. Most of the many fields belong to other
-        providers, and to read them is a good part of the work on a callback."""
-        self.fetch(["provider"])
-        self.fetch(
-            ["api_key", "api_secret", "endpoint", "signature", "callback_secret"]
-            + list(self._get_option_fields())
-        )
+    @api.model
+    def _forget_accounts(self):
+        """Let every server read the accounts again."""
+        self.env.registry.clear_cache()
+        # Until the change is committed, another thread still reads the old account.
+        self.env.cr.postcommit.add(self.env.registry.clear_cache)
 
     def _get_option_fields(self):
         """:returns: the provider's own fields, and what its adapter calls them
@@ -313,7 +327,7 @@ class MemberGateway(models.Model):
             for name in ADAPTERS[self.provider].option_names
         }
 
-    def _get_options(self, with_codes=True):
+    def _get_options(self):
         """:returns: what is filled in of the provider's own fields, see
             :attr:`~odoo.addons.member_messaging.gateways.base.Gateway.option_names`
         :rtype: dict

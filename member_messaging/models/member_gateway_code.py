@@ -215,6 +215,21 @@ class MemberGatewayCode(models.Model):
     def _onchange_code(self):
         self.code = self.code and self.code.strip()
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        codes = super().create(vals_list)
+        self.env["member.gateway"]._forget_accounts()
+        return codes
+
+    def write(self, vals):
+        result = super().write(vals)
+        self.env["member.gateway"]._forget_accounts()
+        return result
+
+    def unlink(self):
+        self.env["member.gateway"]._forget_accounts()
+        return super().unlink()
+
 
 class MemberGateway(models.Model):
     _inherit = "member.gateway"
@@ -223,11 +238,9 @@ class MemberGateway(models.Model):
         "member.gateway.code", "gateway_id", string="Provider Codes"
     )
 
-    def _get_options(self, with_codes=True):
+    def _get_options(self):
         """Codes judged on the screen overrule the adapter's tables."""
-        options = super()._get_options(with_codes)
-        if not with_codes:
-            return options
+        options = super()._get_options()
         for kind, name in (("send", "error_outcomes"), ("report", "receipt_outcomes")):
             lines = self.code_ids.filtered(
                 lambda line, kind=kind: line.kind == kind and line.outcome

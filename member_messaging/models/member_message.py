@@ -51,9 +51,8 @@ CLAIMED = SQL(
     "m.state = 'claimed' AND m.claimed_date IS NOT NULL"
     " AND m.sent_date IS NULL AND m.reason IS NULL"
 )
-UNCERTAIN = SQL(
-    "m.state = 'uncertain' AND m.reason IN ('answer_lost', 'never_settled')"
-)
+UNCERTAIN_REASONS = ("answer_lost", "never_settled")
+UNCERTAIN = SQL("m.state = 'uncertain' AND m.reason IN %s", UNCERTAIN_REASONS)
 
 # Where each personal variable comes from: an expression over m (message), pa (contact),
 # p (profile), card (coupon) and lang.
