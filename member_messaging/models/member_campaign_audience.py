@@ -4,8 +4,12 @@ from ..fields import KeylessMany2one
 
 
 class MemberCampaignAudience(models.Model):
-    """One member of a launched campaign, as decided at the launch, until the row of
-    the outbox is written. Empty most of the time."""
+    """A piece of a launched campaign's members, as decided at the launch, until its rows
+    of the outbox are written. Empty most of the time.
+
+    A row per member would be written, indexed and deleted again by the million; so each
+    text is an array of PostgreSQL with an entry per member.
+    """
 
     _name = "member.campaign.audience"
     _description = "Frozen Audience of a Campaign"
@@ -14,12 +18,13 @@ class MemberCampaignAudience(models.Model):
 
     campaign_id = KeylessMany2one("member.campaign", required=True)
     position = fields.Integer(required=True)
-    profile_id = KeylessMany2one("member.profile", required=True)
-    partner_id = KeylessMany2one("res.partner", required=True)
-    tier_id = KeylessMany2one("member.tier")
-    address = fields.Char()
-    reason = fields.Char()
-    gateway_id = KeylessMany2one("member.gateway")
-    variant_id = KeylessMany2one("member.campaign.variant")
+    size = fields.Integer(string="Members", required=True)
+    profile_ids = fields.Text(required=True)
+    partner_ids = fields.Text(required=True)
+    tier_ids = fields.Text(required=True)
+    addresses = fields.Text(required=True)
+    reasons = fields.Text(required=True)
+    gateway_ids = fields.Text(required=True)
+    variant_ids = fields.Text(required=True)
 
     _position_uniq = models.UniqueIndex("(campaign_id, position)")

@@ -1,6 +1,8 @@
 import logging
 from datetime import timedelta
 
+import psycopg2
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
@@ -13,6 +15,16 @@ _logger = logging.getLogger(__name__)
 #: Rows written between two commits.
 PLAN_SIZE = 20_000
 WORK_MEM = "128MB"
+#: The arrays of ``member.campaign.audience``.
+PIECE_TYPES = {
+    "profile_ids": "int",
+    "partner_ids": "int",
+    "tier_ids": "int",
+    "addresses": "varchar",
+    "reasons": "varchar",
+    "gateway_ids": "int",
+    "variant_ids": "int",
+}
 #: How long a number that could not be reached is remembered.
 BAD_NUMBER_PERIOD = timedelta(days=180)
 
@@ -21,7 +33,7 @@ class MemberMessage(models.Model):
     """Planning: a campaign's audience becomes outbox rows.
 
     The audience is decided about once, in one snapshot, and kept in
-    ``member.campaign.audience``; from there it is written in steps that are committed
+    ``member.campaign.audience``; from there it is written in pieces that are committed
     one by one. Whatever dies on the way is taken up where it stopped, and who joins a
     segment meanwhile is not added.
     """
@@ -68,7 +80,9 @@ class MemberMessage(models.Model):
         :returns: whether the campaign is done with
         """
         try:
-            if campaign.planned_date or not campaign.frozen_date:
+            if not campaign.frozen_date or (
+                campaign.planned_date and not self._has_pieces(campaign)
+            ):
                 self._freeze_audience(campaign)
         except UserError as error:
             # A segment broken since approval stops this campaign only.
@@ -85,6 +99,11 @@ class MemberMessage(models.Model):
             campaign.planned_date = fields.Datetime.now()
             self._begin_trial(campaign)
         return True
+
+    def _has_pieces(self, campaign):
+        """:returns: whether a planner died before all that is decided was written"""
+        pieces = self.env["member.campaign.audience"]
+        return bool(pieces.search_count([("campaign_id", "=", campaign.id)], limit=1))
 
     def _begin_trial(self, campaign):
         if not campaign.trial_size:
@@ -104,31 +123,76 @@ class MemberMessage(models.Model):
         self.env.flush_all()
         self.env.cr.execute(SQL("SET LOCAL work_mem = %s", WORK_MEM))
         self.env.cr.execute(SQL("SET LOCAL jit = off"))  # costs more than it saves
+        columns = SQL(
+            "campaign_id, position, size, %s",
+            SQL(", ").join(map(SQL.identifier, PIECE_TYPES)),
+        )
+        # PostgreSQL decides with several processes only if it makes a table of it.
         self.env.cr.execute(
             SQL(
-                """
-                INSERT INTO member_campaign_audience (
-                       campaign_id, position, profile_id, partner_id, tier_id, address,
-                       reason, gateway_id, variant_id)
-                SELECT %(campaign)s,
-                       %(start)s + row_number() OVER (ORDER BY d.profile_id),
-                       d.profile_id, d.partner_id, d.tier_id, d.address, d.reason,
-                       %(gateway)s, %(variant)s
-                  FROM (%(decided)s) d WHERE %(wanted)s
-                """,
-                campaign=campaign.id,
-                start=campaign.frozen_count,
-                gateway=self._get_gateway_sql(campaign),
-                variant=self._get_variant_sql(campaign),
-                decided=self._get_campaign_decision_sql(campaign),
-                wanted=self._get_newcomer_sql(campaign),
+                "CREATE TEMP TABLE member_campaign_piece (%s) ON COMMIT DROP AS %s",
+                columns,
+                self._get_pieces_sql(campaign),
             )
         )
+        [(count,)] = self.env.execute_query(
+            SQL(
+                """
+                WITH frozen AS (
+                    INSERT INTO member_campaign_audience (%s)
+                    SELECT * FROM member_campaign_piece RETURNING size)
+                SELECT COALESCE(SUM(size), 0) FROM frozen
+                """,
+                columns,
+            )
+        )
+        self.env.cr.execute("DROP TABLE member_campaign_piece")
         campaign.write(
             {
-                "frozen_count": campaign.frozen_count + self.env.cr.rowcount,
+                "frozen_count": campaign.frozen_count + count,
                 "frozen_date": fields.Datetime.now(),
             }
+        )
+
+    def _get_pieces_sql(self, campaign):
+        """:returns: SELECT of ``campaign_id``, ``position``, ``size`` and the arrays of
+        :data:`PIECE_TYPES`: the decision about a campaign's members in pieces
+        """
+        return SQL(
+            """
+            SELECT %(campaign)s, %(start)s + MIN(d.position), COUNT(*)::int,
+                   array_agg(d.profile_id)::text, array_agg(d.partner_id)::text,
+                   array_agg(d.tier_id)::text, array_agg(d.address)::text,
+                   array_agg(d.reason)::text, array_agg(%(gateway)s)::text,
+                   array_agg(%(variant)s)::text
+              FROM (SELECT d.*, row_number() OVER (ORDER BY d.profile_id) AS position
+                      FROM (%(decided)s) d WHERE %(wanted)s) d
+          GROUP BY (d.position - 1) / %(size)s
+            """,
+            campaign=campaign.id,
+            start=campaign.frozen_count,
+            gateway=self._get_gateway_sql(campaign),
+            variant=self._get_variant_sql(campaign),
+            decided=self._get_campaign_decision_sql(campaign),
+            wanted=self._get_newcomer_sql(campaign),
+            size=PLAN_SIZE,
+        )
+
+    @staticmethod
+    def _unnest(*columns):
+        """:returns: rows of the members in pieces ``piece`` of an audience, with these
+        of the arrays; like its columns, but in the singular
+        """
+        return SQL(
+            "unnest(%s) AS a (%s)",
+            SQL(", ").join(
+                SQL("%s::%s[]", SQL.identifier("piece", name), SQL(PIECE_TYPES[name]))
+                for name in columns
+            ),
+            SQL(", ").join(
+                SQL.identifier("address" if name == "addresses" else name[:-1])
+                for name in columns
+            ),
         )
 
     def _get_later_dues(self, campaign):
@@ -147,12 +211,13 @@ class MemberMessage(models.Model):
             SQL(
                 """
                 SELECT %s, MIN(a.address)
-                  FROM member_campaign_audience a
+                  FROM member_campaign_audience piece, %s
                   JOIN res_partner pa ON pa.id = a.partner_id
-                 WHERE a.campaign_id = %s AND a.reason IS NULL
+                 WHERE piece.campaign_id = %s AND a.reason IS NULL
               GROUP BY 1, 2, 3, 4
                 """,
                 keys,
+                self._unnest("partner_ids", "addresses", "reasons"),
                 campaign.id,
             )
         )
@@ -187,7 +252,18 @@ class MemberMessage(models.Model):
         return rows
 
     def _move_audience(self, campaign, dues):
+        """:returns: number of members in the piece that is now in the outbox"""
         self.env.flush_all()
+        try:
+            with self.env.cr.savepoint(flush=False):
+                return self._move_piece(campaign, dues)
+        except psycopg2.errors.UniqueViolation:
+            # Somebody is in the outbox already, say with a number that was another
+            # member's. To ask about each row costs a third more, and is hardly ever
+            # of use.
+            return self._move_piece(campaign, dues, SQL("ON CONFLICT DO NOTHING"))
+
+    def _move_piece(self, campaign, dues, conflicts=SQL()):
         step, due = SQL("step"), SQL("%s", campaign.scheduled_date)
         if dues:
             step = self._add_dues_sql(dues)
@@ -195,12 +271,14 @@ class MemberMessage(models.Model):
         self.env.cr.execute(
             SQL(
                 """
-                WITH step AS (
-                    DELETE FROM member_campaign_audience
-                     WHERE campaign_id = %(campaign)s AND position <= %(size)s + (
-                           SELECT MIN(position) - 1 FROM member_campaign_audience
-                            WHERE campaign_id = %(campaign)s)
+                WITH piece AS (
+                    DELETE FROM member_campaign_audience WHERE id = (
+                           SELECT id FROM member_campaign_audience
+                            WHERE campaign_id = %(campaign)s
+                         ORDER BY position LIMIT 1)
                  RETURNING *
+                ), step AS (
+                    SELECT piece.campaign_id, a.* FROM piece, %(members)s
                 ), planned AS (
                     INSERT INTO member_message (
                            campaign_id, variant_id, company_id, profile_id, partner_id,
@@ -216,21 +294,21 @@ class MemberMessage(models.Model):
                       JOIN member_profile p
                         ON p.id = s.profile_id AND p.partner_id = s.partner_id
                       LEFT JOIN member_tier tier ON tier.id = s.tier_id
-                     ORDER BY s.position
-               ON CONFLICT DO NOTHING
+               %(conflicts)s
                 )
-                SELECT COUNT(*) FROM step
+                SELECT size FROM piece
                 """,
                 campaign=campaign.id,
-                size=PLAN_SIZE,
+                members=self._unnest(*PIECE_TYPES),
                 company=campaign.company_id.id,
                 channel=campaign.channel,
                 step=step,
                 due=due,
-            )
+                conflicts=conflicts,
+            ),
+            log_exceptions=False,
         )
-        [(count,)] = self.env.cr.fetchall()
-        return count
+        return sum(size for (size,) in self.env.cr.fetchall())
 
     def _add_dues_sql(self, dues):
         """:returns: the rows of ``step`` with ``later_date``; who may not be written to
@@ -241,7 +319,7 @@ class MemberMessage(models.Model):
         return SQL(
             """
             (SELECT s.campaign_id, s.variant_id, s.profile_id, s.partner_id, s.tier_id,
-                    s.gateway_id, s.address, s.position, later.date AS later_date,
+                    s.gateway_id, s.address, later.date AS later_date,
                     CASE WHEN s.reason IS NULL AND later.zone IS NOT NULL
                               AND later.date IS NULL
                          THEN 'quiet_hours' ELSE s.reason END AS reason
@@ -307,7 +385,9 @@ class MemberMessage(models.Model):
         cases, upper = [], 0
         for variant in shared:
             upper += variant.share_rate
-            cases.append(SQL("WHEN d.variant_point < %s THEN %s", upper, variant.id))
+            cases.append(
+                SQL("WHEN d.variant_point < %s THEN %s", round(upper * 100), variant.id)
+            )
         if not cases:
             return SQL("%s", last.id)
         return SQL("CASE %s ELSE %s END", SQL(" ").join(cases), last.id)
@@ -336,18 +416,18 @@ class MemberMessage(models.Model):
         consents = self.env["member.consent"]
         return SQL(
             """
-            SELECT c.profile_id, c.partner_id, c.tier_id, c.address, c.variant_point,
+            SELECT c.profile_id, c.partner_id, c.tier_id, c.address,
+                   %(variant_point)s AS variant_point,
                    CASE WHEN c.barrier IS NOT NULL THEN c.barrier
                         WHEN c.copy > 1 THEN 'duplicate_address'
                         -- behind the copies: the number, too, has got enough
                         WHEN full_up.profile_id IS NOT NULL THEN 'frequency_cap'
-                        WHEN c.holdout_point < %(holdout)s THEN 'holdout'
+                        WHEN %(holdout_point)s < %(holdout)s THEN 'holdout'
                         END AS reason
               FROM (SELECT j.*, row_number() OVER (
                                PARTITION BY j.address, j.barrier IS NULL
                                ORDER BY j.profile_id) AS copy
-                      FROM (SELECT a.*, %(holdout_point)s AS holdout_point,
-                                   %(variant_point)s AS variant_point,
+                      FROM (SELECT a.*,
                                    CASE WHEN COALESCE(a.phone, '') = ''
                                         THEN 'no_address'
                                         WHEN a.address IS NULL THEN 'invalid_address'
@@ -382,7 +462,7 @@ class MemberMessage(models.Model):
             suppressed=self._get_suppressed_sql(company, channel, category),
             dead=self._get_dead_sql(company),
             full_up=self._get_full_up_sql(company, category, campaign, date),
-            holdout=campaign.holdout_rate if campaign else 0,
+            holdout=round(campaign.holdout_rate * 100) if campaign else 0,
         )
 
     def _get_audience_sql(self, audience):
@@ -522,11 +602,12 @@ class MemberMessage(models.Model):
 
     @staticmethod
     def _get_point_sql(campaign, purpose):
-        """A number from 0 to below 100 that stays the same for member and campaign."""
+        """A number of a member ``c`` from 0 to 9,999, in hundredths of a percent, that
+        stays the same for member and campaign."""
         if not campaign:
-            return SQL("NULL::numeric")
+            return SQL("NULL::int")
         return SQL(
-            "(('x' || substr(md5(%s || a.profile_id::text), 1, 7))::bit(28)::int"
-            " %% 10000) / 100.0",
+            "('x' || substr(md5(%s || c.profile_id::text), 1, 7))::bit(28)::int"
+            " %% 10000",
             f"{purpose}:{campaign._origin.id}:",
         )

@@ -81,6 +81,22 @@ class TestSteps(MemberMessagingCommon):
         self.run_cron("send")
         self.assertEqual(campaign.state, "done")
 
+    def test_planner_dies_while_it_adds_late_joiners(self):
+        tomorrow = fields.Datetime.add(fields.Datetime.now(), days=1)
+        campaign = self.make_open_campaign(
+            has_late_joiners=True, not_after_date=tomorrow
+        )
+        first = self.launch(campaign)
+        late = self.make_members(3)
+        messages = self.env["member.message"]
+        with patch.object(member_message_plan, "PLAN_SIZE", 2):
+            self.assertFalse(messages._plan(campaign, lambda _step: 0))
+        self.assertEqual(len(self.get_messages(campaign)), len(first) + 2)
+        self.run_cron("plan")
+        self.assertEqual((self.get_messages(campaign) - first).profile_id, late)
+        self.assertEqual(campaign.written_count, len(first) + 3)
+        self.assertEqual(campaign.frozen_count, campaign.written_count)
+
     def test_late_joiners_need_an_end(self):
         with self.assertRaisesRegex(ValidationError, "Say until when"):
             self.make_open_campaign(has_late_joiners=True)

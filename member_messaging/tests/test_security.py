@@ -8,6 +8,7 @@ from odoo.modules.neutralize import get_neutralization_queries
 from odoo.tests import tagged
 
 from ..gateways.types import InboundMessage
+from ..models.member_message_plan import PIECE_TYPES
 from .common import MemberMessagingCommon
 
 SECRETS = (
@@ -356,8 +357,8 @@ class TestSecurity(MemberMessagingCommon):
             {
                 "campaign_id": message.campaign_id.id,
                 "position": 1,
-                "profile_id": profile.id,
-                "partner_id": profile.partner_id.id,
+                "size": 0,
+                **dict.fromkeys(PIECE_TYPES, "{}"),
             }
         )
         self.env.flush_all()
