@@ -123,9 +123,7 @@ class MemberMessage(models.Model):
     provider_message = fields.Char(string="Provider Explanation")
     explanation = fields.Char(string="What to Do", compute="_compute_explanation")
     attempt_count = fields.Integer(string="Attempts")
-    card_id = fields.Many2one(
-        "loyalty.card", string="Coupon", ondelete="set null", index="btree_not_null"
-    )
+    card_id = KeylessMany2one("loyalty.card", string="Coupon", index="btree_not_null")
     due_date = fields.Datetime(string="Due")
     claimed_date = fields.Datetime(string="Claimed")
     lane = fields.Integer(

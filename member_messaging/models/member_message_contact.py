@@ -26,6 +26,15 @@ class MemberTier(models.Model):
         return super().unlink()
 
 
+class LoyaltyCard(models.Model):
+    _inherit = "loyalty.card"
+
+    def unlink(self):
+        # sudo: who may delete a coupon may have no rights on messages
+        self.env["member.message"].sudo()._forget("card_id", self)
+        return super().unlink()
+
+
 class MemberProfile(models.Model):
     """What becomes of messages when members are merged or deleted."""
 

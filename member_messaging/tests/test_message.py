@@ -240,6 +240,15 @@ class TestOutcome(MemberMessagingCommon):
         self.assertGreater(delay.total_seconds(), seconds - 30)
         self.assertLess(delay.total_seconds(), seconds * 1.2 + 30)
 
+    def test_deleted_coupon(self):
+        [message] = self.launch(self.make_campaign(self.make_members(1)))
+        self.send()
+        card = message.card_id
+        self.assertTrue(card)
+        card.unlink()
+        self.assertFalse(message.card_id)
+        self.assertEqual(message.state, "sent")
+
     def test_accepted(self):
         message = self.send_one(Outcome.OK, provider_ref="biz-1")
         self.assertRecordValues(
