@@ -20,3 +20,15 @@ class KeylessMany2one(fields.Many2one):
                 cr, model._table, self.name, comodel._table, "id", ondelete
             ):
                 drop_constraint(cr, model._table, name)
+
+
+class IntegerArray(fields.Text):
+    """A column of numbers for set-based SQL, which alone reads and writes it."""
+
+    _column_type = ("_int4", "int4[]")
+
+
+class CharArray(fields.Text):
+    """As :class:`IntegerArray`, for short texts."""
+
+    _column_type = ("_varchar", "varchar[]")

@@ -1,14 +1,14 @@
 from odoo import fields, models
 
-from ..fields import KeylessMany2one
+from ..fields import CharArray, IntegerArray, KeylessMany2one
 
 
 class MemberCampaignAudience(models.Model):
     """A piece of a launched campaign's members, as decided at the launch, until its rows
     of the outbox are written. Empty most of the time.
 
-    A row per member would be written, indexed and deleted again by the million; so each
-    text is an array of PostgreSQL with an entry per member.
+    A row per member would be written, indexed and deleted again by the million; so there
+    are arrays with an entry per member.
     """
 
     _name = "member.campaign.audience"
@@ -19,12 +19,12 @@ class MemberCampaignAudience(models.Model):
     campaign_id = KeylessMany2one("member.campaign", required=True)
     position = fields.Integer(required=True)
     size = fields.Integer(string="Members", required=True)
-    profile_ids = fields.Text(required=True)
-    partner_ids = fields.Text(required=True)
-    tier_ids = fields.Text(required=True)
-    addresses = fields.Text(required=True)
-    reasons = fields.Text(required=True)
-    gateway_ids = fields.Text(required=True)
-    variant_ids = fields.Text(required=True)
+    profile_ids = IntegerArray(required=True)
+    partner_ids = IntegerArray(required=True)
+    tier_ids = IntegerArray(required=True)
+    addresses = CharArray(required=True)
+    reasons = CharArray(required=True)
+    gateway_ids = IntegerArray(required=True)
+    variant_ids = IntegerArray(required=True)
 
     _position_uniq = models.UniqueIndex("(campaign_id, position)")

@@ -15,15 +15,15 @@ _logger = logging.getLogger(__name__)
 #: Rows written between two commits.
 PLAN_SIZE = 20_000
 WORK_MEM = "128MB"
-#: The arrays of ``member.campaign.audience``.
-PIECE_TYPES = {
-    "profile_ids": "int",
-    "partner_ids": "int",
-    "tier_ids": "int",
-    "addresses": "varchar",
-    "reasons": "varchar",
-    "gateway_ids": "int",
-    "variant_ids": "int",
+#: The arrays of ``member.campaign.audience``, and what an entry of each is.
+PIECES = {
+    "profile_ids": "profile_id",
+    "partner_ids": "partner_id",
+    "tier_ids": "tier_id",
+    "addresses": "address",
+    "reasons": "reason",
+    "gateway_ids": "gateway_id",
+    "variant_ids": "variant_id",
 }
 #: How long a number that could not be reached is remembered.
 BAD_NUMBER_PERIOD = timedelta(days=180)
@@ -125,7 +125,7 @@ class MemberMessage(models.Model):
         self.env.cr.execute(SQL("SET LOCAL jit = off"))  # costs more than it saves
         columns = SQL(
             "campaign_id, position, size, %s",
-            SQL(", ").join(map(SQL.identifier, PIECE_TYPES)),
+            SQL(", ").join(map(SQL.identifier, PIECES)),
         )
         # PostgreSQL decides with several processes only if it makes a table of it.
         self.env.cr.execute(
@@ -156,15 +156,15 @@ class MemberMessage(models.Model):
 
     def _get_pieces_sql(self, campaign):
         """:returns: SELECT of ``campaign_id``, ``position``, ``size`` and the arrays of
-        :data:`PIECE_TYPES`: the decision about a campaign's members in pieces
+        :data:`PIECES`: the decision about a campaign's members in pieces
         """
         return SQL(
             """
             SELECT %(campaign)s, %(start)s + MIN(d.position), COUNT(*)::int,
-                   array_agg(d.profile_id)::text, array_agg(d.partner_id)::text,
-                   array_agg(d.tier_id)::text, array_agg(d.address)::text,
-                   array_agg(d.reason)::text, array_agg(%(gateway)s)::text,
-                   array_agg(%(variant)s)::text
+                   array_agg(d.profile_id), array_agg(d.partner_id),
+                   array_agg(d.tier_id), array_agg(d.address),
+                   array_agg(d.reason::varchar), array_agg(%(gateway)s),
+                   array_agg(%(variant)s)
               FROM (SELECT d.*, row_number() OVER (ORDER BY d.profile_id) AS position
                       FROM (%(decided)s) d WHERE %(wanted)s) d
           GROUP BY (d.position - 1) / %(size)s
@@ -180,19 +180,13 @@ class MemberMessage(models.Model):
 
     @staticmethod
     def _unnest(*columns):
-        """:returns: rows of the members in pieces ``piece`` of an audience, with these
-        of the arrays; like its columns, but in the singular
+        """:returns: rows ``a`` of the members in pieces ``piece`` of an audience, with
+            these columns of :data:`PIECES`
         """
         return SQL(
             "unnest(%s) AS a (%s)",
-            SQL(", ").join(
-                SQL("%s::%s[]", SQL.identifier("piece", name), SQL(PIECE_TYPES[name]))
-                for name in columns
-            ),
-            SQL(", ").join(
-                SQL.identifier("address" if name == "addresses" else name[:-1])
-                for name in columns
-            ),
+            SQL(", ").join(SQL.identifier("piece", name) for name in columns),
+            SQL(", ").join(SQL.identifier(PIECES[name]) for name in columns),
         )
 
     def _get_later_dues(self, campaign):
@@ -299,7 +293,7 @@ class MemberMessage(models.Model):
                 SELECT size FROM piece
                 """,
                 campaign=campaign.id,
-                members=self._unnest(*PIECE_TYPES),
+                members=self._unnest(*PIECES),
                 company=campaign.company_id.id,
                 channel=campaign.channel,
                 step=step,

@@ -8,7 +8,7 @@ from odoo.modules.neutralize import get_neutralization_queries
 from odoo.tests import tagged
 
 from ..gateways.types import InboundMessage
-from ..models.member_message_plan import PIECE_TYPES
+from ..models.member_message_plan import PIECES
 from .common import MemberMessagingCommon
 
 SECRETS = (
@@ -358,7 +358,7 @@ class TestSecurity(MemberMessagingCommon):
                 "campaign_id": message.campaign_id.id,
                 "position": 1,
                 "size": 0,
-                **dict.fromkeys(PIECE_TYPES, "{}"),
+                **dict.fromkeys(PIECES, "{}"),
             }
         )
         self.env.flush_all()
