@@ -118,15 +118,7 @@ class MemberEvent(models.Model):
             (SQL.identifier(f"{event_type}_date"), event_type)
             for event_type in sorted(types.difference(UNDATED))
         ]
-        # A row the sender holds keeps its state: the sender finishes it.
-        rises = SQL(
-            "(c.proof, m.state) IN %s",
-            tuple(
-                (proof, state)
-                for proof, states in ranks.RAISES.items()
-                for state in states - ranks.OWNED_STATES
-            ),
-        )
+        rises = SQL("m.state = ANY(c.lower_states)")
         return SQL(
             """
             UPDATE member_message m
@@ -141,7 +133,8 @@ class MemberEvent(models.Model):
                    provider_message = CASE WHEN %(rises)s AND c.proof = 'failed'
                                            THEN c.payload->>'message'
                                            ELSE m.provider_message END
-              FROM (SELECT f.*, a.payload, CASE a.type %(proofs)s END AS proof
+              FROM (SELECT f.*, a.payload, CASE a.type %(proofs)s END AS proof,
+                           CASE a.type %(lower_states)s END AS lower_states
                       FROM (SELECT message_id,
                                    COALESCE(MIN(id) FILTER (WHERE type IN %(final)s),
                                             MIN(id) FILTER (WHERE type = 'sent'),
@@ -159,6 +152,15 @@ class MemberEvent(models.Model):
             rises=rises,
             proofs=SQL(" ").join(
                 SQL("WHEN %s THEN %s", *pair) for pair in ranks.EVENT_STATE.items()
+            ),
+            # A row the sender holds keeps its state: the sender finishes it.
+            lower_states=SQL(" ").join(
+                SQL(
+                    "WHEN %s THEN %s::varchar[]",
+                    event_type,
+                    sorted(ranks.RAISES[proof] - ranks.OWNED_STATES),
+                )
+                for event_type, proof in ranks.EVENT_STATE.items()
             ),
             final=tuple(
                 event_type
