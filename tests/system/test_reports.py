@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from odoo.addons.member_messaging.gateways.types import WebhookRequest
-from odoo.addons.member_messaging.models.member_event import MemberEvent
+from odoo.addons.member_messaging.models.member_callback import MemberCallback
 
 from system.shop import launch, make_gateway, make_members
 
@@ -104,15 +104,15 @@ def test_runs_at_once_with_the_same_reports(connect, sent, monkeypatch):
     assert_delivered_once(sent)
 
 
-def test_crash_between_fact_and_state(connect, sent, monkeypatch):
+def test_crash_before_callbacks_are_settled(connect, sent, monkeypatch):
     store(sent, make_reports(sent))
 
-    def crash(self, facts):
+    def crash(self, endings):
         raise KeyboardInterrupt
 
     dying = connect()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(MemberEvent, "_raise_messages", crash)
+        patch.setattr(MemberCallback, "_settle", crash)
         dying["member.callback"]._cron_apply()
     dying.cr.rollback()
     connect()["member.callback"]._cron_apply()
