@@ -47,7 +47,7 @@ class CallbackController(Controller):
         rejections = env["member.callback.rejection"]
         size = request.httprequest.content_length or 0
         try:
-            adapter = gateway._get_adapter()
+            adapter = gateway._get_callback_adapter()
             webhook = self._get_webhook(
                 adapter.config.callback_url, secret, with_body=size <= MAX_BODY
             )

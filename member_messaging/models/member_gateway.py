@@ -290,15 +290,20 @@ class MemberGateway(models.Model):
         :rtype: odoo.addons.member_messaging.gateways.base.Gateway
         """
         self.ensure_one()
-        # nothing is kept of what somebody is filling in
-        is_stored = isinstance(self.id, int)
-        provider, config = self._get_account() if is_stored else self._read_account()
+        return self._make_adapter(*self._read_account())
+
+    def _get_callback_adapter(self):
+        """As :meth:`_get_adapter`, for requests only: an account is read once and kept
+        until somebody changes it. Long runs, which do not look for what other servers
+        have changed, ask for an adapter each time."""
+        return self._make_adapter(*self._keep_account())
+
+    @staticmethod
+    def _make_adapter(provider, config):
         return ADAPTERS[provider](config)
 
     @ormcache("self.id")
-    def _get_account(self):
-        """What :meth:`_read_account` returns, kept until somebody changes it: to read
-        it was a good part of the work on a callback."""
+    def _keep_account(self):
         return self._read_account()
 
     def _read_account(self):

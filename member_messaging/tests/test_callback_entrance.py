@@ -153,40 +153,35 @@ class TestCallbackEntrance(MemberMessagingCommon, HttpCase):
 
     def test_account_is_read_once(self):
         """Providers report one message a call."""
-        self.twilio._get_adapter()
+        self.twilio._get_callback_adapter()
         self.env.invalidate_all()
-        self.assertEqual(self.count_queries(self.twilio._get_adapter), 0)
+        self.assertEqual(self.count_queries(self.twilio._get_callback_adapter), 0)
 
     def test_changed_account_is_read_again(self):
         code = self.env["member.gateway.code"].create(
             {"gateway_id": self.twilio.id, "code": "30007", "outcome": "retry"}
         )
-        options = self.twilio._get_adapter().config.options
+        options = self.twilio._get_callback_adapter().config.options
         self.assertEqual(options["error_outcomes"], {"30007": "retry"})
         code.outcome = "bug"
-        options = self.twilio._get_adapter().config.options
+        options = self.twilio._get_callback_adapter().config.options
         self.assertEqual(options["error_outcomes"], {"30007": "bug"})
         code.unlink()
-        options = self.twilio._get_adapter().config.options
+        options = self.twilio._get_callback_adapter().config.options
         self.assertNotIn("error_outcomes", options)
         self.twilio.twilio_messaging_service = "MG" + "1" * 32
-        options = self.twilio._get_adapter().config.options
+        options = self.twilio._get_callback_adapter().config.options
         self.assertEqual(options["messaging_service"], "MG" + "1" * 32)
 
         before = self.twilio.callback_secret
         self.twilio.callback_secret = "changed"
         self.assertEqual(self.post(self.twilio, secret=before).status_code, 403)
-        config = self.twilio._get_adapter().config
+        config = self.twilio._get_callback_adapter().config
         self.assertEqual(config.callback_secret, "changed")
         self.assertTrue(config.callback_url.endswith("/changed"))
         self.env["ir.config_parameter"].set_param("web.base.url", "https://other.test")
-        config = self.twilio._get_adapter().config
+        config = self.twilio._get_callback_adapter().config
         self.assertTrue(config.callback_url.startswith("https://other.test/"))
-
-    def test_account_on_a_form_is_not_kept(self):
-        form = self.twilio.new({"api_key": "typed"}, origin=self.twilio)
-        self.assertEqual(form._get_adapter().config.api_key, "typed")
-        self.assertNotEqual(self.twilio._get_adapter().config.api_key, "typed")
 
     # ------------------------------------------------------------------------ log
 
