@@ -16,7 +16,7 @@ DATES = {
         "unsubscribed_date",
         "campaign_id = %(campaign)s AND state != 'queued'",
     ),
-    "member_event": ("date create_date", OF_CAMPAIGN),
+    "member_event": ("date", OF_CAMPAIGN),
     "member_inbound": ("date create_date", OF_CAMPAIGN),
     "member_campaign": (
         "scheduled_date frozen_date planned_date done_date create_date",

@@ -19,7 +19,11 @@ class MemberConsent(models.Model):
     _rec_name = "profile_id"
 
     profile_id = fields.Many2one(
-        "member.profile", string="Member", required=True, ondelete="cascade", index=True
+        "member.profile",
+        string="Member",
+        required=True,
+        ondelete="restrict",
+        index=True,
     )
     partner_id = fields.Many2one(related="profile_id.partner_id")
     company_id = fields.Many2one(related="profile_id.company_id", store=True)

@@ -42,14 +42,15 @@ class MemberProfile(models.Model):
 
     def unlink(self):
         self._suppress_refused()
+        self._keep_consents()
         return super().unlink()
 
     def _suppress_refused(self):
         """Keep what members refused, without keeping them.
 
-        Their consents are deleted with them: without this, whoever enters the same
-        number again could write to people who had said no. An address stays open if
-        another member who uses it agreed later than that.
+        Their consents lead to nobody from now on: without this, whoever enters the
+        same number again could write to people who had said no. An address stays open
+        if another member who uses it agreed later than that.
         """
         suppressions = self.env["member.suppression"]
         # sudo: the list belongs to nobody who may delete contacts

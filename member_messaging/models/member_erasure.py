@@ -37,6 +37,20 @@ class MemberProfile(models.Model):
         # sudo: whoever erases members may not edit contacts
         partner.sudo().member_erased_date = fields.Datetime.now()
 
+    def _keep_consents(self):
+        """Members are deleted, say with their contact: what they agreed to or refused
+        stays provable, as after an erasure."""
+        # sudo: who may delete a contact may have no rights on consents
+        consents_sudo = self.env["member.consent"].sudo()
+        own = consents_sudo.search([("profile_id", "in", self.ids)])
+        for profile_sudo in own.profile_id:
+            deletion = self.env["member.privacy.log"]._note(
+                "deletion", reference=profile_sudo.number
+            )
+            if number := profile_sudo.partner_id.phone_sanitized:
+                deletion._keep_hash(number)
+            consents_sudo._erase(profile_sudo, deletion)
+
     def _suppress_erased(self):
         """Nobody writes to the number again, unless another member who uses it has
         agreed to that, or the person comes back and agrees."""

@@ -7,6 +7,7 @@ KINDS = [
     ("consents", "Export of Consents"),
     ("access", "Copy for the Member"),
     ("erasure", "Erasure"),
+    ("deletion", "Deletion"),
 ]
 
 

@@ -633,6 +633,23 @@ class TestDelete(ContactChangeCommon):
         self.assertFalse(self.partner.member_number)
         self.assertRecordValues(message, [{"state": "skipped", "reason": "archived"}])
 
+    def test_cn_8_consents_stay_provable(self):
+        consent = self.say(self.profile, "granted", evidence="Signed by Li")
+        consents = self.profile.consent_ids
+        number = self.profile.number
+        self.partner.with_user(self.clerk).unlink()
+        self.assertEqual(consents.exists(), consents)
+        self.assertFalse(consents.profile_id)
+        self.assertNotIn("Li", consent.evidence)
+        deletion = consents.erasure_id
+        self.assertRecordValues(
+            deletion,
+            [{"kind": "deletion", "reference": number, "user_id": self.clerk.id}],
+        )
+        self.assertEqual(deletion._find_erasures(self.number), deletion)
+        action = self.env["member.consent"].with_user(self.manager).action_verify()
+        self.assertEqual(action["params"]["type"], "success")
+
     def test_us_14_refusal_outlives_the_contact(self):
         self.say(self.profile, "refused")
         self.partner.with_user(self.clerk).unlink()
