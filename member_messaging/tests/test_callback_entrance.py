@@ -129,6 +129,32 @@ class TestCallbackEntrance(MemberMessagingCommon, HttpCase):
             self.post(self.twilio, STATUS, headers=headers).status_code, 200
         )
 
+    def test_us_4_refusal_in_plain_words(self):
+        """It ends promotions, is confirmed once, and nobody has to read it."""
+        member = self.make_members(1)
+        number = member.partner_id.phone_sanitized
+        texts = ("please take me off your list", "stop texting me already")
+        for index, text in enumerate(texts):
+            reply = {
+                "MessageSid": f"SM{index}",
+                "From": number,
+                "To": "+15005550006",
+                "Body": text,
+            }
+            response = self.post(self.twilio, reply, headers=self.sign(reply))
+            self.assertEqual(response.status_code, 200)
+        self.run_cron("apply")
+        self.assertEqual(
+            member.consent_ids.sorted("id").mapped("state"), ["granted", "refused"]
+        )
+        inbox = self.env["member.inbound"].search([("address", "=", number)])
+        self.assertEqual(inbox.mapped("is_handled"), [True, True])
+        answers = self.env["member.service.message"].search([("address", "=", number)])
+        self.assertEqual(
+            answers.mapped("body"),
+            [f"You will get no more promotions from {self.company.name}."],
+        )
+
     # ------------------------------------------------------------------- generic
 
     def test_reply_by_get(self):

@@ -1,4 +1,6 @@
+import runpy
 from datetime import timedelta
+from pathlib import Path
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
@@ -368,6 +370,26 @@ class TestReply(MemberMessagingCommon):
                 self.assertIn(expected, form.sample_result)
         self.rules["refusal"].active = False
         self.assertIn("promotions stop", self.rules["help"]._try("TD"))
+
+    def test_migration_of_former_versions(self):
+        """Rules nobody has edited get the words that are new; others stay."""
+        path = Path(__file__).parents[1] / "migrations/19.0.1.4.0/post-replies.py"
+        migration = runpy.run_path(str(path))
+        fresh = {name: self.rules[name].words for name in migration["FORMER"]}
+        for name, words in migration["FORMER"].items():
+            self.rules[name].words = words
+        self.rules["booking"].words = "table"
+        self.rules["help"].unlink()
+        for _again in range(2):
+            migration["migrate"](self.env.cr, "19.0.1.3.0")
+            self.assertEqual(self.rules["balance"].words, fresh["balance"])
+            self.assertEqual(self.rules["subscription"].words, fresh["subscription"])
+            self.assertEqual(self.rules["booking"].words, "table")
+
+    def test_i1_letter_y_is_a_booking(self):
+        [reply] = self.receive("y!")
+        self.assertEqual(reply.activity_ids.user_id, self.staff)
+        self.assertFalse(self.receive("why").activity_ids)
 
     def test_rules_of_another_company(self):
         company, stranger = self.make_other_company()

@@ -8,6 +8,7 @@ links     telling people from machines among the visitors of a link
 quota     what is left of a month's SMS, of a budget, of a trial batch
 ranks     states of a message and the events that may change them
 rates     exchange rates from day to day
+refusal_… refusals in plain words, Chinese and English
 replies   what a member wants who sends us a text
 retention how long the record of a message is kept
 rfm       recency, frequency and monetary scores and their names

@@ -18,13 +18,21 @@ _WORDS = [
         ("u guys|you guys|you people|you all|yall|ya|yous|u", "you"),
         ("ur|yr", "your"),
         ("wanna", "want to"),
-        ("(?<=my )(?:no|num|nr|nbr|digits)|(?<=this )no|(?<=wrong )(?:no|num|nr|nbr)", "number"),
+        (
+            "(?<=my )(?:no|num|nr|nbr|digits)|(?<=this )no|(?<=wrong )(?:no|num|nr|"
+            "nbr)",
+            "number",
+        ),
         ("takemeoff", "take me off"),
         ("removeme", "remove me"),
         ("unscribe", "unsubscribe"),
         (r"p+l+[sz]+|pl+eas+e+|pleas|plese|plase|plez|kindly|pretty please", "please"),
         ("thx+|thnx|thanx|tnx|tks|ty|thank you|thankyou|thanks", "thanks"),
-        ("s+t+o+p{2,}|s{2,}top|st{2,}op|sto{3,}p|sotp|stpo|tsop|stp|st+a+h+p+|stawp|st0p", "stop"),
+        (
+            "s+t+o+p{2,}|s{2,}top|st{2,}op|sto{3,}p|sotp|stpo|tsop|stp|st+a+h+p+|"
+            "stawp|st0p",
+            "stop",
+        ),
         (r"un ?s(?:u[bcsri]{3,}|bsc)\w*ed", "unsubscribed"),
         (r"u[nb] ?s(?:u[bcsri]{3,}|bsc)(?!\w*ed\b)\w*|unsubs?", "unsubscribe"),
         ("rmv|rmove|remov|remve|rm", "remove"),
@@ -73,7 +81,8 @@ _VERB = (
     r"solicit|advertise|market|write(?= (?:to )?(?:me|us)))"
 )
 _DOING = (
-    rf"(?:{_VERB}ing|messaging|writing|advertising|calling(?! it)|harrassing|blasting|emailing|"
+    rf"(?:{_VERB}ing|messaging|writing|advertising|calling(?! it)|harrassing|blasting|"
+    rf"emailing|"
     r"bugging|blowing up my)"
 )
 #: A few words of the same phrase.
@@ -83,7 +92,8 @@ _SMALL = (
 )
 #: Words before a noun that do not change it.
 _KIND = (
-    r"(?:(?:of|these|those|your|the|this|such|all|any|marketing|promotional|stupid|damn|"
+    r"(?:(?:of|these|those|your|the|this|such|all|any|marketing|promotional|stupid|"
+    r"damn|"
     r"fucking|effing|bloody|spam|unwanted|unsolicited|text|sms|ad|further|phone|please|"
     r"junk|sending|annoying|random|to|for|from|about) )*"
 )
@@ -96,28 +106,39 @@ _STOP = r"(?:stop|quit|cease|discontinue|halt)(?! (?:by|at|in|over|near|on|off)\
 #: Lists that are none of messages.
 _OTHER_LIST = (
     r"(?!.*\b(?:waiting|wait|waitlist|guest|guestlist|booking|reservation|appointment|"
-    r"\d+|oclock|schedule|calendar|order|table|queue|class|event|rsvp|delivery|cart|bill|hold)\b)"
+    r"\d+|oclock|schedule|calendar|order|table|queue|class|event|rsvp|delivery|cart|"
+    r"bill|hold)\b)"
 )
-_POLITE = r"(?: (?:right|please|now|thanks|it|this|that|these|already|ok|everything|all|asap))*"
-_QUESTION = r"(?:when|does|do|did|will|where|which|what|is|are|has|should|can i|shall)\b"
+_POLITE = (
+    r"(?: (?:right|please|now|thanks|it|this|that|these|already|ok|everything|all|asap)"
+    r")*"
+)
+_QUESTION = (
+    r"(?:when|does|do|did|will|where|which|what|is|are|has|should|can i|shall)\b"
+)
 #: "stop" that is no message's end: a place, a time.
 _NO_PLACE = r"(?! (?:by|at|in|over|near|on|off|to|selling|serving|making)\b)"
 #: What stands before a stop of a bus, or before a verb about something else.
-_NOT_A_STOP = "".join(
-    rf"(?<!\b{word})"
-    for word in (
-        "a an the this that your my our his her their which any some another bus non next "
-        "first last one final full rest short tram train truck pit metro shuttle coach "
-        "subway gas coffee quick door to will ill well id can could would should must may "
-        "might cant wont dont not never didnt doesnt i he she they we it and or me us them "
-        "him let lets until before after second third same right wrong favorite express local "
-        "night only good"
-    ).split()
-) + "(?<!est)"
+_NOT_A_STOP = (
+    "".join(
+        rf"(?<!\b{word})"
+        for word in (
+            "a an the this that your my our his her their which any some another "
+            "bus non next first last one final full rest short tram train truck pit "
+            "metro shuttle coach subway gas coffee quick door to will ill well id "
+            "can could would should must may might cant wont dont not never didnt "
+            "doesnt i he she they we it and or me us them him let lets until before "
+            "after second third same right wrong favorite express local night only "
+            "good"
+        ).split()
+    )
+    + "(?<!est)"
+)
 #: What people cry before STOP.
 _CRY = (
     r"(?:no|nope|who|whos|not|wrong|too|you|enough|spam|hey|hi|dude|bro|bruh|man|guys|"
-    r"lady|sir|whoever|please|thanks|seriously|omg|ffs|wtf|ugh|god|jesus|for|i beg|im begging|"
+    r"lady|sir|whoever|please|thanks|seriously|omg|ffs|wtf|ugh|god|jesus|for|i beg|"
+    r"im begging|"
     r"hello|yo|stop|honestly)"
 )
 
@@ -134,7 +155,8 @@ _OURS = (
 #: … unless the member misses one, or tells when to write.
 _WANTED = (
     r"(?:\b(?:not|dont|didnt|never|no longer|arent|isnt|havent|hasnt|cant|couldnt|wont|"
-    r"stopped)(?: \w+)? (?:get|got|getting|receive|received|receiving|see|saw|open|read|"
+    r"stopped)(?: \w+)? (?:get|got|getting|receive|received|receiving|see|saw|open|"
+    r"read|"
     r"forget|miss|mind|find|understand|hesitate)\b|\b(?:yet|codes?|link|when|until|if|"
     r"before|order|ready|delivery|lately|while|received|came|about|forget|but|instead|"
     r"hesitate|ages|answer|reply|respond|today|problem|worries|rush|and|or|thanks)\b)"
@@ -143,7 +165,8 @@ _WANTED = (
 #: Taken out before anything else: "dont stop" and "why did you stop" want more, and
 #: who gave a wrong number wants to be reached.
 _KEEP = re.compile(
-    rf"(?<!if you )(?<!if this )(?<!if it )\b(?:{_NOT}|cant|can t|cannot|wont|won t|didnt|"
+    rf"(?<!if you )(?<!if this )(?<!if it )\b(?:{_NOT}|cant|can t|cannot|wont|won t|"
+    rf"didnt|"
     r"didn t|did not|doesnt|havent|couldnt|not)"
     r"(?: ever| please| want to| wish to)? (?:stop|quit|unsubscribe|opt(?:ed)? out)"
     r"(?:ped|d)?(?: \w+)*"
@@ -165,7 +188,8 @@ _STOP_MESSAGES = (
     rf"(?:{_DOING}|sending|this$|these$|it$)",
     rf"^(?!when|what|until|how long|will|does|do|is|did)(?:.*\b)?"
     rf"{_STOP}(?: (?!and\b)\w+)? {_SMALL}{_OFFERS}\b",
-    rf"^end text$|\bend (?:(?:all|these|those|the|your|this|my|sending|any) )*{_MESSAGES}\b",
+    rf"^end text$|\bend (?:(?:all|these|those|the|your|this|my|sending|"
+    rf"any) )*{_MESSAGES}\b",
     rf"\b(?:stop|quit|cease|refrain from|avoid)(?: with)? (?:the )?{_DOING}\b",
     r"\b(?:stop|quit|cease|refrain from) send(?:ing)?(?: (?:(?:me|us)"
     r"(?! (?:the|my|someone|a|an|cold|old|broken)\b)|this|these|those|stuff|"
@@ -177,7 +201,8 @@ _STOP_MESSAGES = (
     rf"\b(?:cancel|terminate|suspend) (?:my )?{_KIND}{_MESSAGES}\b|^cancel text$"
     r"|\bcancel (?:my |these |the |all |your )*(?:promotions|promos|ads|marketing|"
     r"text alerts|text subscription)\b(?! codes?)",
-    r"^(?:please |i want to )*(?:cancel|end|stop|terminate) (?:my |the |this )?subscription"
+    r"^(?:please |i want to )*(?:cancel|end|stop|terminate) (?:my |the |"
+    r"this )?subscription"
     rf"(?: (?:to|for|from) {_SMALL}(?:{_NOUNS}|list|this|these))?(?: please| thanks)*$",
 )
 _DO_NOT_WRITE = (
@@ -191,11 +216,13 @@ _DO_NOT_WRITE = (
     rf"\bnot {_DOING} (?:me|us|this|{_NUMBER})\b",
     rf"\b{_NOT} (?:ever )?call me (?:again|anymore|ever)",
     rf"\b{_NOT} (?:ever |keep )*send(?:ing)? (?:me |us )?"
-    r"(?:anymore|anything|nothing|stuff|things)(?: (?:of|this|these|those|please|thanks|"
+    r"(?:anymore|anything|nothing|stuff|things)(?: (?:of|this|these|those|please|"
+    r"thanks|"
     r"else|again|ever|to|me|my|number|phone|like))*$",
     rf"\b{_NOT} (?:ever |keep )*send(?:ing)? (?:me|us) "
     r"(?:this|these|those|anymore|anything|stuff)"
-    rf"(?:$| (?:please|thanks|again|ever|anymore|to|of|at all|else|like this|{_NOUNS})\b)"
+    rf"(?:$| (?:please|thanks|again|ever|anymore|to|of|at all|else|like this|"
+    rf"{_NOUNS})\b)"
     r"(?!.*\b(?:by|until|till)\b)",
     rf"\b{_NOT} (?:ever |keep )*send(?:ing)? {_SMALL}{_NOUNS}\b",
     rf"\b{_NOT} send (?:me |us )?(?:more|any)(?: (?:please|thanks|ever|again))*$",
@@ -215,64 +242,79 @@ _DO_NOT_WANT = (
     rf"(?:(?:getting|receiving|sending) {_SMALL}{_MESSAGES}|{_DOING} (?:me|us))\b",
     rf"\bstill (?:getting|receiving|sending) {_SMALL}(?:{_MESSAGES})\b",
     rf"\bno need (?:for|to send)(?: me)? {_KIND}{_MESSAGES}\b",
-    rf"\b(?:rather|prefer|(?:wish|want|choose|like|love)(?: to)?) not (?:to )?(?:{_SMALL}{_NOUNS}|be (?:contacted|texted|bothered|"
+    rf"\b(?:rather|prefer|(?:wish|want|choose|like|"
+    rf"love)(?: to)?) not (?:to )?(?:{_SMALL}{_NOUNS}|be (?:contacted|texted|bothered|"
     r"messaged)|hear from you)\b",
-    rf"\b(?:sick|tired|fed up|done|over|had enough|hate|hating|dislike|despise|annoyed|bothered)"
-    rf" {_KIND}(?:of |with |by |getting |receiving |all |your |these |the )*{_MESSAGES}\b",
+    rf"\b(?:sick|tired|fed up|done|over|had enough|hate|hating|dislike|despise|"
+    rf"annoyed|bothered)"
+    rf" {_KIND}(?:of |with |by |getting |receiving |all |your |these |"
+    rf"the )*{_MESSAGES}\b",
     rf"\b(?:too|so) many (?:\w+ )?{_MESSAGES}\b",
     r"\byou (?:guys )?(?:text|message|send)(?: (?:me|us|texts|messages))?(?: way)? too "
     r"(?:much|often|many)\b",
     rf"\b{_MESSAGES} (?:are|is) (?:\w+ )?(?:annoying|unwanted|too much|harassment|"
     r"bothering|unwelcome|a nuisance|out of hand|excessive|spam)\b"
-    rf"|\b{_MESSAGES} (?:are |is )?(?:(?:not|no longer) (?:wanted|welcome)|unwanted|no$)",
+    rf"|\b{_MESSAGES} (?:are |is )?(?:(?:not|no longer) (?:wanted|welcome)|unwanted|"
+    rf"no$)",
     rf"\b{_MESSAGES} (?:need|have|got|must|should)(?: to)? stop\b",
     r"\b(?:never|didnt|didn t|did not) (?:sign(?:ed)? up|subscribed?|opt(?:ed)? in"
     r"|ask(?:ed)?|request(?:ed)?|authori[sz]ed?|agreed?|consent(?:ed)?)(?: (?:for|to))?"
     rf"(?: (?:this|these|it)\b| {_SMALL}{_NOUNS}|$)",
     rf"\bno further {_KIND}(?:{_MESSAGES}|contact)\b",
-    rf"\b(?:no more|enough) {_KIND}(?:{_MESSAGES}|text|ads?|promos?|promotions?|promotional|"
+    rf"\b(?:no more|enough) {_KIND}(?:{_MESSAGES}|text|ads?|promos?|promotions?|"
+    rf"promotional|"
     r"marketing)\b(?! (?:codes?|left|available|yet|jobs?|events?))",
     rf"\benough (?:\w+ ){{0,3}}?{_MESSAGES}\b",
     rf"^(?!no notification$)(?:please |thanks |i said )*no {_KIND}{_MESSAGES}"
     r"(?: (?:please|thanks|to (?:me|my|this)|from you$|anymore|ever)\b.*)?$",
     r"^(?:please )?no (?:more )?(?:marketing|ads|advertising|promotions|promos|text)"
     rf"{_POLITE}$",
-    r"^(?:please )?(?:no more|enough)(?: (?:of|this|these|that|please|thanks|already|now))*$",
+    r"^(?:please )?(?:no more|enough)(?: (?:of|this|these|that|please|thanks|already|"
+    r"now))*$",
     r"^(?!.*\b(?:love|like|glad|happy|thanks|please|hope)\b).*\byou (?:just |always )*"
     rf"keep (?:on )?(?:sending (?:me|us)|{_DOING})\b",
 )
 _OFF_THE_LIST = (
-    rf"\b(?:remove|delete|erase|unsubscribe|exclude) (?:all )?(?:me|us|{_NUMBER})\b{_OTHER_LIST}"
-    rf"(?! from (?!(?:\w+ ){{0,3}}?(?:{_NOUNS}|lists?|database|system|group|contacts?|phone|"
+    rf"\b(?:remove|delete|erase|unsubscribe|exclude) (?:all )?(?:me|us|"
+    rf"{_NUMBER})\b{_OTHER_LIST}"
+    rf"(?! from (?!(?:\w+ ){{0,3}}?(?:{_NOUNS}|lists?|database|system|group|contacts?|"
+    rf"phone|"
     r"records|here|your|this|these|all|everything)\b))",
     rf"\b(?:scrub|purge|wipe|clear|drop|strike|pull|cross|get rid of) {_NUMBER}\b"
     rf"{_OTHER_LIST}",
     r"\bremove (?:her|him)(?: please)?$",
     r"\bdrop (?:me|us) (?:from|off|out)\b",
-    rf"^(?:please )?(?:remove|delete|take|get)(?: me)?(?: off| from)(?: of)? {_OTHER_LIST}"
+    rf"^(?:please )?(?:remove|delete|take|get)(?: me)?(?: off|"
+    rf" from)(?: of)? {_OTHER_LIST}"
     r"(?:this |your |the |all )*(?:\w+ )?lists?\b",
-    r"^(?:please )?(?:remove|delete|erase) (?:phone |cell )?number(?: please| thanks)*$",
+    r"^(?:please )?(?:remove|delete|erase) (?:phone |cell )?number(?: please|"
+    r" thanks)*$",
     rf"\btake (?:me |us |this |my \w+ |number |it )?off? {_OTHER_LIST}"
     r"(?:of )?(?:this|your?|the|all) (?:\w+ )?lists?\b",
-    rf"\b(?:number|name|im|i am|me|us) (?:is |be |gets? )?(?:removed|deleted|taken off)"
-    rf"(?: please| now| from your \w+)*$",
+    r"\b(?:number|name|im|i am|me|us) (?:is |be |gets? )?(?:removed|deleted|taken off)"
+    r"(?: please| now| from your \w+)*$",
     rf"\bi (?:would|will|should|could) be removed\b{_OTHER_LIST}"
     rf"|\bremoving (?:me|{_NUMBER})\b{_OTHER_LIST}"
     r"|\brequest\w* removal\b|^removal\b.*\blists?\b",
-    r"^(?:please )?off (?:of )?(?:the |this |your )?lists?\b|^(?:please )?leave me off$",
+    r"^(?:please )?off (?:of )?(?:the |this |your )?lists?\b|"
+    r"^(?:please )?leave me off$",
     r"^(?:please )?(?:remove|delete) (?:contact|name|from text\w*)\b",
     rf"\b(?:take|get) (?:me|us|(?:my|this) (?:\w+ )?number|{_NUMBER}) "
     rf"{_OTHER_LIST}(?:off|out)(?:$| (?:of )?(?:please|now|thanks|asap|this|these|your|"
-    r"all|everything|texts?|list|here|right|immediately|sms|the (?:text|texting|mailing|"
+    r"all|everything|texts?|list|here|right|immediately|sms|the (?:text|texting|"
+    r"mailing|"
     r"sms|marketing|messag\w+|contact|phone|call|promo\w*|list)))\b",
     r"\b(?:me|us|number|phone|cell|name|want|like|out|be|removed|taken|mom|dad|wife|"
-    rf"husband|it|get) {_OTHER_LIST}(?:off|from|out) (?:of )?(?:this|your|that|the|all) "
+    rf"husband|it|get) {_OTHER_LIST}(?:off|from|out) (?:of )?(?:this|your|that|the|"
+    rf"all) "
     r"(?:\w+ ){0,3}?(?:list|lists|thread|database|group|system|records)\b",
-    rf"\bwant (?:to be )?(?:left alone|out|off)(?: please| now)*$",
-    rf"\b(?:want|like|need|wish|ask|asked|asking|demand|have|get|requested|request) (?:to be |me |us |{_NUMBER} )"
+    r"\bwant (?:to be )?(?:left alone|out|off)(?: please| now)*$",
+    rf"\b(?:want|like|need|wish|ask|asked|asking|demand|have|get|requested|"
+    rf"request) (?:to be |me |us |{_NUMBER} )"
     r"(?:removed|taken off|deleted)(?: please| now| thanks| asap)*"
     rf"(?:$| {_OTHER_LIST}(?:from|off|of)?\b.*\b(?:lists?|database|system|records)\b)",
-    rf"\bnot (?:\w+ ){{0,3}}?be (?:on|in) {_OTHER_LIST}(?:this|your|any) (?:\w+ )?list\b",
+    rf"\bnot (?:\w+ ){{0,3}}?be (?:on|in) {_OTHER_LIST}(?:this|your|"
+    rf"any) (?:\w+ )?list\b",
     r"\bhow (?:do|can) i (?:get|be|come) (?:removed|taken off|off (?:this|your)|"
     r"out of this$)",
     r"\b(?:get|stay|keep) (?:off|out of|away from) my (?:phone|inbox|messages|line)\b",
@@ -290,19 +332,23 @@ _BY_THE_BOOK = (
     rf"(?! of (?!(?:\w+ ){{0,3}}?(?:{_NOUNS}|lists?|this|these|it|all|everything|"
     r"program)\b))|\boptout\b",
     r"\b(?:revoke|withdraw|rescind|remove) (?:my |all )*(?:consent|permission)",
-    r"\b(?:dont|didnt|did not|never|no longer|not) (?:have|give|gave|given|got)(?: you)? "
+    r"\b(?:dont|didnt|did not|never|no longer|not) (?:have|give|gave|given|"
+    r"got)(?: you)? "
     r"(?:my )?(?:consent|permission)\b|\bwithout (?:my )?(?:consent|permission)\b"
     r"|^i (?:dont|no longer) consent",
 )
 _THE_WORD = (
     r"^stop or\b|\bif (?:you|this|it) (?:dont|doesnt) stop\b",
     rf"^(?:would|could|can|will) you(?: please| just)* stop{_POLITE}$",
-    r"\bhow (?:do i|can i|to|would i|do you) (?:make |get )?(?:stop|(?:this|these|them|it) "
+    r"\bhow (?:do i|can i|to|would i|do you) (?:make |get )?(?:stop|(?:this|these|"
+    r"them|it) "
     rf"(?:to )?stop){_POLITE}$",
-    rf"\b(?:this|these) (?:has|have|needs?|must|should|better|got)(?: to)? stop{_POLITE}$"
+    rf"\b(?:this|these) (?:has|have|needs?|must|should|better|"
+    rf"got)(?: to)? stop{_POLITE}$"
     rf"|\b(?:can|will) (?:this|these)(?: ever)? stop{_POLITE}$",
     rf"\b(?:this|these|those|your|the) {_MESSAGES} (?:ever )?stop{_POLITE}$",
-    rf"\b{_MESSAGES} to stop\b|\b(?:want|like|need|wish|how|i|way|able|possible|trying|tried|know) "
+    rf"\b{_MESSAGES} to stop\b|\b(?:want|like|need|wish|how|i|way|able|possible|"
+    rf"trying|tried|know) "
     rf"to (?:stop|quit) (?:with )?(?:these|this|them){_POLITE}$",
     r"\bstop means stop\b|\bpart of stop\b"
     r"|^stop (?:and )?(?:remove|delete|take me|unsubscribe)\b",
@@ -311,12 +357,15 @@ _THE_WORD = (
     rf"typing|sent|send|wrote|answer|answered) stop\b{_NO_PLACE}",
     r"\b(?:told|asked|asking|telling|begged|begging|tell|want|need|like|ordered|"
     r"warned|warning)(?: \w+)? (?:you|this|them|it|these|that) (?:all |\w+ly )?to stop"
-    r"(?:$| (?:\w+ times|for the|before|already|again|and|please|now|it|this|these|that)\b)",
-    rf"^(?!{_QUESTION})(?!.*\b(?:when|which|what)\b){_CRY}\b.*{_NOT_A_STOP} stop{_POLITE}$",
+    r"(?:$| (?:\w+ times|for the|before|already|again|and|please|now|it|this|these|"
+    r"that)\b)",
+    rf"^(?!{_QUESTION})(?!.*\b(?:when|which|"
+    rf"what)\b){_CRY}\b.*{_NOT_A_STOP} stop{_POLITE}$",
     rf"^(?!{_QUESTION})(?!.*\b(?:at|near|from|off|by|opposite|past|to|towards?|until|"
     rf"rain|music|noise|when|which|what|where)\b).*{_NOT_A_STOP} stop{_POLITE}$",
     rf"^(?:and )?who(?:s| is)? this\b.* stop{_POLITE}$",
-    r"^stop (?:i|im|who|you (?:have|got|dont|keep|people|are (?:text|bother|annoy))|not|wrong)"
+    r"^stop (?:i|im|who|you (?:have|got|dont|keep|people|are (?:text|bother|annoy))|"
+    r"not|wrong)"
     r"\b",
     r"\bplease stop$",
     r"^(?:please |just )*remove(?: please| thanks| now| asap)*$",
@@ -324,23 +373,27 @@ _THE_WORD = (
     r"^(?:please |just )*(?:quit|optout)(?: please| thanks| now| it)*$",
     r"^(?:please )?(?:discontinue|desist|cease)(?: please| now| immediately)*$"
     r"|\bdesist from\b",
-    rf"^(?:please |just )*stop (?:with |all |of )*(?:these|this|those|that|it){_POLITE}$",
+    rf"^(?:please |just )*stop (?:with |all |of )*(?:these|this|those|that|"
+    rf"it){_POLITE}$",
     r"^(?:stop|stopall)(?: (?:stop|to|end|quit|unsubscribe|please|thanks|immediately|"
     r"asap|forever|already|asking|now|dude|bro|man|guys|all|everything|fr|tf|rn))+$",
 )
 _IN_ANGER = (
     r"\bleave (?:me|us|my (?:phone|number|family|kids|mom)) (?:the \w+ )?alone\b"
     r"|\b(?:fuck|piss|sod|bugger|f|buzz|eff) off\b"
-    r"|^(?:please |just )*(?:go away(?: spam\w*)?|get lost|shut up|back off|knock it off|cut it out|"
+    r"|^(?:please |just )*(?:go away(?: spam\w*)?|get lost|shut up|back off|"
+    r"knock it off|cut it out|"
     r"give it a rest)(?: please| now| already)*$",
     r"\bwrong (?:number|person)\b(?! of\b)",
-    r"(?<!is )\b(?:this|thats?|its|it) (?:is )?(?:all |just )?(?:spam|harassment)\b|^(?:spam ?)+$"
+    r"(?<!is )\b(?:this|thats?|its|it) (?:is )?(?:all |just )?(?:spam|harassment)\b|"
+    r"^(?:spam ?)+$"
     r"|\bharass(?:ing|ed) me\b|\bfor harassment\b",
     r"\b(?:reported|reporting|report|marked|marking|flagged) (?:\w+ ){0,2}?"
     r"(?:as|for) spam",
     r"\bblock(?:ed|ing)? (?:you|(?:this|your|my) number)\b|^block(?:ed|ing)?$"
     r"|^(?:please )?block me\b|^(?:already )?reported$",
-    r"^(?:blocked|reported|blocking|reporting) and (?:blocked|reported|blocking|reporting)",
+    r"^(?:blocked|reported|blocking|reporting) and (?:blocked|reported|blocking|"
+    r"reporting)",
     r"\byou (?:have |are |is |just |got |now |will |been |be |getting )*blocked$",
     r"\breport(?:ed|ing)? (?:you|this number)\b|\breport(?:ed|ing)? it\b.*\bspam",
     r"\b(?:sue|suing) (?:you|this number)\b",
@@ -360,7 +413,8 @@ _CLAUSE = [
 #: Across clauses: "where did you get my number? delete it".
 _WHOLE = re.compile(
     r"\b(?:texts|messages)\b.* (?:dont|not|never|no longer) (?:want|need|like) "
-    r"(?:them|these|any)\b|^(?!.*\b(?:new|old|order|changed (?:my|the) number|number (?:has )?changed)\b).*\b(?:(?:my|this) number|texts|messages)\b.*"
+    r"(?:them|these|any)\b|^(?!.*\b(?:new|old|order|changed (?:my|the) number|"
+    r"number (?:has )?changed)\b).*\b(?:(?:my|this) number|texts|messages)\b.*"
     r"\b(?:delete|remove|cancel|stop|erase|end) (?:it|them)\b"
 )
 

@@ -8,9 +8,9 @@ count as well; Chinese carriers print "拒收请回复R" and "回T退订" under 
 words say so: one message too few is the smaller harm.
 
 Plain words are understood by small patterns on one clause at a time
-(``refusal_chinese.py``, ``refusal_english.py``). They ask for what is refused as well as
-for the refusal, since "不要发票" (no invoice) and "stop by at 5" are ordinary sentences of
-a shop's day. A shop adds words of its own by its reply rules.
+(``refusal_chinese.py``, ``refusal_english.py``). They ask for what is refused as well
+as for the refusal, since "不要发票" (no invoice) and "stop by at 5" are ordinary
+sentences of a shop's day. A shop adds words of its own by its reply rules.
 """
 
 import re
@@ -25,8 +25,8 @@ SUBSCRIBE = "subscribe"
 #: The whole text, without case, blanks and punctuation.
 KEYWORDS = {
     REFUSE: frozenset(
-        "r t td n qx tuiding 退订 拒收 取消 停 取关 stop stopall unsubscribe unsub cancel "
-        "end quit exit revoke optout".split()
+        "r t td n qx tuiding 退订 拒收 取消 停 取关 stop stopall unsubscribe unsub "
+        "cancel end quit exit revoke optout".split()
     ),
     HELP: frozenset("help info 帮助".split()),
     SUBSCRIBE: frozenset(
@@ -48,8 +48,10 @@ _STOP_NUMBER = re.compile(r"(?:stop|stopall|unsubscribe|td|退订) ?[0-9 ]+")
 _REPEATED = re.compile("(?:td){2,}|t{3,}|(?:退订){2,}|(?:stop){2,}|(?:拒收){2,}")
 #: "TD" among the words people put around it; a "T" only in anger.
 _AROUND = (
-    "(?:谢谢|请|麻烦|帮忙?|已经?|我|你?们|回复?|发送?|过|了|都|没用|没反应|无效|还|怎么|"
-    "为什么|行吗|好吗|可以吗|要求|申请|取消|退订?|要|想|短信|再|在|也|不行|[啊呀吧哈呗哦啦嘛])*"
+    "(?:谢谢|请|麻烦|帮忙?|已经?|我|你?们|回复?|发送?|过|了|都|没用|没反应|无效|还|"
+    "怎么|"
+    "为什么|行吗|好吗|可以吗|要求|申请|取消|退订?|要|想|短信|再|在|也|不行|"
+    "[啊呀吧哈呗哦啦嘛])*"
 )
 _LETTERS = re.compile(rf"(?:.* )?td|td .*|{_AROUND}td{_AROUND}|.*[烦滚吵骚].* t")
 #: Signs that are words.
@@ -59,7 +61,9 @@ _POLITE = frozenset(
     "please right now it this thanks you i said just already ok ffs omg".split()
 )
 #: Words around a Chinese keyword that do not change it.
-_POLITE_CHINESE = re.compile(r"谢谢|请|麻烦|短信(?=回)|回复?|我要|一下|[了吧啊呀哈呗哦啦嘛]|您好|你好")
+_POLITE_CHINESE = re.compile(
+    r"谢谢|请|麻烦|短信(?=回)|回复?|我要|一下|[了吧啊呀哈呗哦啦嘛]|您好|你好"
+)
 
 #: Words of somebody who is about to complain, or has complained.
 _COMPLAINT = re.compile(
@@ -155,9 +159,13 @@ def _refuses(clauses: list[str], squeezed: str) -> bool:
 
 
 def _refuses_clause(clause: str, text: str) -> bool:
-    if clause == "td" or not clause.isascii() and (
-        _LETTERS.fullmatch(clause)
-        or refusal_chinese.refuses(refusal_chinese.plain(clause), text)
+    if (
+        clause == "td"
+        or not clause.isascii()
+        and (
+            _LETTERS.fullmatch(clause)
+            or refusal_chinese.refuses(refusal_chinese.plain(clause), text)
+        )
     ):
         return True
     english = refusal_english.plain(clause)

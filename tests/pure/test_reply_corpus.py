@@ -10,9 +10,9 @@ after the count, were left out, and so is what an earlier lot holds already. The
 refusals that were understood at first sight, and the ordinary sentences that were taken
 for one:
 
-===  ==========  ========  ==============================================================
+===  ==========  ========  ===================================================
 lot  refusals    ordinary
-===  ==========  ========  ==============================================================
+===  ==========  ========  ===================================================
 a    337 of 392  4 of 521  the rules before
 b    97 of 166   3 of 259  long and unusual wordings
 c    195 of 234  7 of 314
@@ -27,13 +27,13 @@ k    91 of 106   1 of 105  the same
 l    116 of 118  2 of 109  plain wordings
 m    110 of 112  2 of 89   the same
 n    113 of 114  2 of 94   the same
-===  ==========  ========  ==============================================================
+===  ==========  ========  ===================================================
 
-So of a plain wording nobody had in mind 98 in a hundred are understood, of a strange one
-87; the others wait for a person in the inbox. Of a hundred ordinary sentences that were
+So of a plain wording nobody had in mind 98 in a hundred are understood, of a strange
+one 87; the others wait for a person in the inbox. Of a hundred ordinary sentences
 made to look like a refusal, one or two are taken for one at first sight.
-``data/replies_actions.tsv`` holds what else members ask for, with the action of the rules
-a shop starts with.
+``data/replies_actions.tsv`` holds what else members ask for, with the action of the
+rules a shop starts with.
 """
 
 from pathlib import Path
@@ -91,9 +91,7 @@ def test_us_4_recall_on_refusals():
     missed = {text for text in refusals if intent(text) != "refuse"}
     assert len(missed) <= len(refusals) / 100, missed
     for lot in {lot for lot, _label, _text in LOTS}:
-        texts = {
-            text for name, label, text in LOTS if (name, label) == (lot, "refuse")
-        }
+        texts = {text for name, label, text in LOTS if (name, label) == (lot, "refuse")}
         assert len(missed & texts) <= len(texts) / 50, missed & texts
 
 
