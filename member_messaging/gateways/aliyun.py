@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import json
 import logging
-import math
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,28 +17,29 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from urllib.parse import quote
 
-from .base import Gateway, failed_call, group_calls
+from .base import failed_call, group_calls
 from .carriers import (
-    RECEIPT_OUTCOMES,
     SHANGHAI,
+    MainlandGateway,
     bare_signature,
     is_number,
     read_time,
     to_e164,
 )
 from .errors import ConfigError, PayloadError, TransportError
-from .http import HttpResponse
+from .http import HttpResponse, read_wait
 from .reading import (
     clean_text,
     compact_json,
-    outcome_by_status,
+    get_object,
+    objects,
     read_body,
     read_each,
     read_integer,
+    read_parts,
     required,
 )
 from .types import (
-    Capability,
     DeliveryReport,
     InboundMessage,
     Outbound,
@@ -60,6 +60,8 @@ MAX_TEXTS = 100
 #: QuerySendDetails goes back this far.
 QUERY_DAYS = 30
 QUERY_PAGE_SIZE = 50
+#: More pages than a number can get messages on a day.
+QUERY_PAGES = 20
 #: Mark of references we make up: the OutId of a call whose BizId we never saw.
 OUT_PREFIX = "out:"
 
@@ -69,7 +71,8 @@ ERROR_OUTCOMES = {
     "isp.SYSTEM_ERROR": Outcome.RETRY,
     "isp.UNKNOWN": Outcome.RETRY,
     "ServiceUnavailable*": Outcome.RETRY,
-    "InternalError*": Outcome.RETRY,
+    # Not documented whether something was sent before the error: never again in doubt.
+    "InternalError*": Outcome.AMBIGUOUS,
     # We never repeat a request at transport level, so the first one was refused; the
     # next attempt has a new nonce.
     "SignatureNonceUsed": Outcome.RETRY,
@@ -114,7 +117,9 @@ FLOW_WINDOWS = (("天级", 86400), ("小时级", 3600), ("分钟级", 90))
 FLOW_DEFAULT = 3600
 
 #: One recipient can be the reason that a whole call is refused with these.
-_ONE_FOR_ALL = {Outcome.BADNUM, Outcome.POSTPONE, Outcome.CONTENT}
+_ONE_FOR_ALL = {Outcome.BADNUM, Outcome.OPTOUT, Outcome.POSTPONE, Outcome.CONTENT}
+#: So can the variables of one recipient.
+_VARIABLES = {"isv.INVALID_JSON_PARAM", "isv.TEMPLATE_MISSING_PARAMETERS"}
 _PERHAPS_SENT = {Outcome.OK, Outcome.AMBIGUOUS}
 
 
@@ -224,30 +229,16 @@ def to_aliyun(address: str) -> str | None:
 # The adapter -------------------------------------------------------------------------
 
 
-class AliyunGateway(Gateway):
+class AliyunGateway(MainlandGateway):
     """Alibaba Cloud SMS with registered templates.
 
-    Options: ``extend_code`` (digits appended to the sender number),
-    ``receipt_outcomes`` and ``error_outcomes`` (code → result class, to overrule the
-    tables of this file).
+    Options: ``extend_code`` (digits appended to the sender number).
     """
 
     code = "aliyun"
     name = "Alibaba Cloud SMS"
-    capabilities = frozenset(
-        {
-            Capability.REPORTS,
-            Capability.INBOUND,
-            Capability.WEBHOOK,
-            Capability.QUERY,
-            Capability.REGISTERED_TEMPLATES,
-        }
-    )
     batch_size = 1000
-    query_size = 20
-    requires_registered_template = True
-    default_rate = 1000
-    required_fields = ("api_key", "api_secret", "signature", "callback_secret")
+    error_outcomes = ERROR_OUTCOMES
     option_names = ("extend_code",)
 
     # Sending ---------------------------------------------------------------------
@@ -261,15 +252,11 @@ class AliyunGateway(Gateway):
         ]
 
     def _refuse(self, message: Outbound) -> SendResult | None:
-        key = message.key
-        if not message.template_code:
-            return SendResult(key, Outcome.TEMPLATE, provider_code="local.template")
-        if message.address.startswith("+1"):
+        refusal = super()._refuse(message)
+        if not refusal and message.address.startswith("+1"):
             # +1 310 555 1234 and the mainland mobile 131 0555 1234 are the same digits.
-            return SendResult(key, Outcome.BUG, provider_code="local.country")
-        if not to_aliyun(message.address):
-            return SendResult(key, Outcome.BADNUM, provider_code="local.number")
-        return None
+            return SendResult(message.key, Outcome.BUG, provider_code="local.country")
+        return refusal
 
     def _deliver(self, messages: Sequence[Outbound]) -> list[SendResult] | None:
         """Make one call; ``None`` if a single message may be what spoiled it.
@@ -316,25 +303,20 @@ class AliyunGateway(Gateway):
 
     def _read_send(self, response: HttpResponse) -> SendResult:
         answer = response.json()
-        code = str(answer.get("Code") or "")
-        message = str(answer.get("Message") or "")
-        outcome = self._outcome(response.status, code)
-        if outcome is Outcome.BUG:
-            _logger.error("Aliyun refused our request: %s %s", code, message)
+        code = clean_text(answer.get("Code"))
+        message = clean_text(answer.get("Message"))
+        is_taken = code == "OK"
+        outcome = (
+            Outcome.OK if is_taken else self._judge(response.status, code, message)
+        )
         return SendResult(
             "",
             outcome,
-            provider_ref=str(answer.get("BizId") or "") or None,
+            provider_ref=clean_text(answer.get("BizId")) or None,
             provider_code=code or f"http.{response.status}",
             provider_message=message or None,
             retry_after=_retry_after(outcome, message, response),
         )
-
-    def _outcome(self, status: int, code: str) -> Outcome:
-        if code == "OK":
-            return Outcome.OK
-        known = self._lookup("error_outcomes", ERROR_OUTCOMES, code) if code else None
-        return known or outcome_by_status(status, bool(code))
 
     def _call(
         self, action: str, query: Mapping[str, str], form: Mapping[str, str]
@@ -380,9 +362,7 @@ class AliyunGateway(Gateway):
             raise PayloadError("body is not an array")
         return read_each(entries, self._parse_entry)
 
-    def _parse_entry(self, entry) -> DeliveryReport | InboundMessage | None:
-        if not isinstance(entry, dict):
-            raise PayloadError("entry is not an object")
+    def _parse_entry(self, entry: Mapping) -> DeliveryReport | InboundMessage | None:
         if "biz_id" in entry:
             return self._parse_report(entry)
         if "content" in entry and "phone_number" in entry:
@@ -391,7 +371,7 @@ class AliyunGateway(Gateway):
 
     def _parse_report(self, entry: Mapping) -> DeliveryReport:
         biz_id = required(entry, "biz_id")
-        delivered = str(entry.get("success")).lower() == "true"
+        delivered = _read_success(entry.get("success"))
         out_id = clean_text(entry.get("out_id"))
         return self._report(
             provider_ref=biz_id,
@@ -400,7 +380,7 @@ class AliyunGateway(Gateway):
             code=clean_text(entry.get("err_code")),
             message=clean_text(entry.get("err_msg")),
             date=read_time(entry.get("report_time")),
-            parts=read_integer(entry.get("sms_size")),
+            parts=read_parts(entry.get("sms_size")),
             alternative_ref=f"{OUT_PREFIX}{out_id}" if out_id else None,
         )
 
@@ -429,11 +409,6 @@ class AliyunGateway(Gateway):
             provider_message=message or None,
             **values,
         )
-
-    def _receipt_outcome(self, code: str) -> Outcome | None:
-        receipt = self._lookup("receipt_outcomes", RECEIPT_OUTCOMES, code.upper())
-        # Refusals by the platform itself use the codes of the API.
-        return receipt or self._lookup("error_outcomes", ERROR_OUTCOMES, code)
 
     # Questions -------------------------------------------------------------------
 
@@ -479,14 +454,14 @@ class AliyunGateway(Gateway):
         if len(details) != 1 or str(details[0].get("SendStatus")) not in ("2", "3"):
             return []
         detail = details[0]
-        out_id = detail.get("OutId")
+        out_id = clean_text(detail.get("OutId"))
         alternative = f"{OUT_PREFIX}{out_id}" if out_id else None
         return [
             self._report(
                 provider_ref=message.provider_ref or alternative or "",
                 address=message.address,
                 delivered=str(detail["SendStatus"]) == "3",
-                code=str(detail.get("ErrCode") or ""),
+                code=clean_text(detail.get("ErrCode")),
                 date=read_time(detail.get("ReceiveDate")),
                 alternative_ref=alternative,
                 key=message.key,
@@ -502,19 +477,19 @@ class AliyunGateway(Gateway):
         }
         if reference and not reference.startswith(OUT_PREFIX):
             query["BizId"] = reference
-        page, rest = 1, 1
-        while rest > 0:
+        for page in range(1, QUERY_PAGES + 1):
             response = self._call(
                 "QuerySendDetails", query | {"CurrentPage": f"{page}"}, {}
             )
             answer = response.json()
             if answer.get("Code") != "OK":
                 raise PayloadError(f"{response.status} {answer.get('Code')}")
-            details = (answer.get("SmsSendDetailDTOs") or {}).get("SmsSendDetailDTO")
-            yield from details or []
+            found = get_object(answer, "SmsSendDetailDTOs").get("SmsSendDetailDTO")
+            details = objects(found)
+            yield from details
             total = read_integer(answer.get("TotalCount")) or 0
-            rest = total - page * QUERY_PAGE_SIZE if details else 0
-            page += 1
+            if not details or total <= page * QUERY_PAGE_SIZE:
+                break
 
 
 # Reading and writing -----------------------------------------------------------------
@@ -526,10 +501,11 @@ def _has_one_text(messages: Sequence[Outbound]) -> bool:
 
 def _may_be_one(result: SendResult, messages: Sequence[Outbound]) -> bool:
     """Tell whether a single recipient can be what spoiled a call for several."""
-    if len(messages) < 2 or result.outcome not in _ONE_FOR_ALL:
+    is_word = result.outcome is Outcome.CONTENT or result.provider_code in _VARIABLES
+    if len(messages) < 2 or not (is_word or result.outcome in _ONE_FOR_ALL):
         return False
     # With the same words for everybody, the words are at fault.
-    return result.outcome is not Outcome.CONTENT or not _has_one_text(messages)
+    return not (is_word and _has_one_text(messages))
 
 
 def _retry_after(outcome: Outcome, text: str, response: HttpResponse) -> int | None:
@@ -537,14 +513,21 @@ def _retry_after(outcome: Outcome, text: str, response: HttpResponse) -> int | N
         windows = (seconds for word, seconds in FLOW_WINDOWS if word in text)
         return next(windows, FLOW_DEFAULT)
     milliseconds = response.headers.get("x-acs-retry-after", "").strip()
-    if milliseconds.isdigit():
-        return math.ceil(int(milliseconds) / 1000)
-    return response.retry_after()
+    wait = read_wait(milliseconds, unit=1000)
+    return response.retry_after() if wait is None else wait
 
 
 def _texts(params: Mapping[str, str] | None) -> dict[str, str]:
     # Numbers are refused by the vendor (isv.INVALID_JSON_PARAM).
     return {name: str(value) for name, value in (params or {}).items()}
+
+
+def _read_success(value) -> bool:
+    """:raises PayloadError: it says neither yes nor no, as in half a report"""
+    try:
+        return {"true": True, "false": False}[str(value).lower()]
+    except KeyError:
+        raise PayloadError("success is neither true nor false") from None
 
 
 def _parse_inbound(entry: Mapping) -> InboundMessage:

@@ -65,6 +65,17 @@ def failed_call(error: GatewayError) -> SendResult:
     return SendResult("", outcome, provider_message=str(error))
 
 
+def find_outcome(table: Mapping[str, Outcome], code: str) -> Outcome | None:
+    """Find a code in a table whose names may end in ``*``: exact before prefix, a
+    longer prefix before a shorter one."""
+    if code in table:
+        return table[code]
+    prefixes = [
+        name for name in table if name.endswith("*") and code.startswith(name[:-1])
+    ]
+    return table[max(prefixes, key=len)] if prefixes else None
+
+
 def slices(batch: Sequence[Outbound], size: int) -> list[Sequence[Outbound]]:
     """Cut a batch into pieces of at most ``size`` messages."""
     return [batch[start : start + size] for start in range(0, len(batch), size)]
@@ -254,18 +265,14 @@ class Gateway:
     def _lookup(
         self, option: str, table: Mapping[str, Outcome], code: str
     ) -> Outcome | None:
-        """Find a code of the provider, exact before prefix (names ending in ``*``).
+        """Find a code of the provider, see :func:`find_outcome`.
 
-        :param option: name of the account's own table, which goes before ``table``
+        :param option: name of the account's own table, which goes before ``table``:
+            ``send_outcomes`` or ``report_outcomes``
         """
         if own := self.config.options.get(option):
             table = {**table, **{name: Outcome(value) for name, value in own.items()}}
-        if code in table:
-            return table[code]
-        for name, outcome in table.items():
-            if name.endswith("*") and code.startswith(name[:-1]):
-                return outcome
-        return None
+        return find_outcome(table, code)
 
     def renew_token(self) -> bool:
         """Get a new access token after :attr:`Outcome.TOKEN`.

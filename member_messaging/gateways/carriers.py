@@ -1,14 +1,21 @@
-"""What providers in mainland China have in common: numbers, times, and what carriers
-say in delivery reports, whoever relays them.
+"""What providers in mainland China have in common: registered texts, numbers, times,
+and what carriers say in delivery reports, whoever relays them.
 
 Source of the codes: public code lists of several messaging platforms and of CMPP.
 """
 
+import logging
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from typing import ClassVar
 
-from .types import Outcome
+from .base import Gateway
+from .reading import outcome_by_status
+from .types import Capability, Outbound, Outcome, SendResult
+
+_logger = logging.getLogger(__name__)
 
 #: Vendors write times without a zone; China has had no summer time since 1991.
 SHANGHAI = timezone(timedelta(hours=8))
@@ -55,7 +62,8 @@ def _read_time(text: str) -> datetime | None:
         return None
 
 
-#: Result class by carrier code in a delivery report. The codes are not standardised;
+#: Result class by carrier code in a delivery report. A block list says that somebody
+#: refuses, not that somebody has complained about this message. The codes are not standardised;
 #: one that is not listed (above all the ``MA:`` family, which vendors explain in three
 #: different ways) is a failure without further consequence.
 RECEIPT_OUTCOMES = {
@@ -109,3 +117,53 @@ RECEIPT_OUTCOMES = {
     ),
     **dict.fromkeys(("XA:0003", "SIGFAIL", "SIGNBLOCKED", "QM_FAIL"), Outcome.TEMPLATE),
 }
+
+
+class MainlandGateway(Gateway):
+    """A provider that sends registered texts under a registered signature."""
+
+    capabilities = frozenset(
+        {
+            Capability.REPORTS,
+            Capability.INBOUND,
+            Capability.WEBHOOK,
+            Capability.QUERY,
+            Capability.REGISTERED_TEMPLATES,
+        }
+    )
+    query_size = 20
+    requires_registered_template = True
+    default_rate = 1000
+    required_fields = ("api_key", "api_secret", "signature", "callback_secret")
+    #: Result class by code of the API.
+    error_outcomes: ClassVar[Mapping[str, Outcome]] = {}
+
+    def _refuse(self, message: Outbound) -> SendResult | None:
+        if not message.template_code:
+            code, outcome = "local.template", Outcome.TEMPLATE
+        elif not is_number(message.address):
+            code, outcome = "local.number", Outcome.BADNUM
+        else:
+            return None
+        return SendResult(message.key, outcome, provider_code=code)
+
+    def _judge(self, status: int, code: str, message: str) -> Outcome:
+        """Return what a refusal means.
+
+        :param status: HTTP status of the answer
+        :param code: the vendor's, may be empty
+        :param message: the vendor's words
+        """
+        known = self._lookup("send_outcomes", self.error_outcomes, code)
+        outcome = known or outcome_by_status(status, bool(code))
+        if outcome is Outcome.BUG:
+            _logger.error("%s refused our request: %s %s", self.name, code, message)
+        return outcome
+
+    def _receipt_outcome(self, code: str) -> Outcome | None:
+        """Return what a code in a report of failure means: the carrier's, in whatever
+        case, or one of the API, which the platform uses for refusals of its own."""
+        for written in (code, code.upper()):
+            if known := self._lookup("report_outcomes", RECEIPT_OUTCOMES, written):
+                return known
+        return self._lookup("send_outcomes", self.error_outcomes, code)

@@ -541,22 +541,17 @@ class GenericGateway(Gateway):
             code.lower() in successes if path or successes else True
         ):
             return Outcome.OK
-        if known := self._lookup(code):
+        if known := self._find_outcome("send_outcomes", code):
             return known
         if status in (401, 402, 403):
             return Outcome.PAUSE
         return outcome_by_status(status, bool(path and code))
 
-    def _lookup(self, code: str) -> Outcome | None:
-        """Find a code in the account's table, exact before ``prefix*``."""
+    def _find_outcome(self, option: str, code: str) -> Outcome | None:
+        """Find a code among the settings and in the account's own table."""
         lines = self._option("error_outcomes").splitlines()
         table = dict(filter(None, map(_read_outcome, lines)))
-        if not code or code in table:
-            return table.get(code)
-        for name, outcome in table.items():
-            if name.endswith("*") and code.startswith(name[:-1]):
-                return outcome
-        return None
+        return self._lookup(option, table, code) if code else None
 
     # Callbacks -------------------------------------------------------------------
 
@@ -636,7 +631,9 @@ class GenericGateway(Gateway):
             status=known,
             event_ref=f"report:{reference}:{address}:{known}",
             alternative_ref=alternative,
-            outcome=self._lookup(code) if known == "failed" else None,
+            outcome=self._find_outcome("report_outcomes", code)
+            if known == "failed"
+            else None,
             provider_code=code,
         )
 

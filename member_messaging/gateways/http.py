@@ -38,6 +38,9 @@ PATIENCE = 3
 MAX_BYTES = 4 * 1024 * 1024
 #: Parallel connections kept open to one host, by all senders of a process.
 POOL_SIZE = 256
+#: Longest pause in seconds an answer may ask for: a message that waits longer is of no
+#: use, and a number without bounds fits into no column.
+MAX_WAIT = 24 * 3600
 #: Hosts whose connections are kept; more than there will ever be.
 MAX_HOSTS = 1000
 
@@ -58,13 +61,16 @@ PERSONAL_WORDS = ("phone", "mobile", "destination", "content", "param", "body")
 _URL = re.compile(r"([^/?#]*//[^/?#]*)([^#]*)")
 #: Addresses that stand for one of the older kind (RFC 6052).
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-#: Class names in urllib3 that mean: no connection, hence nothing was written.
+#: Class names in urllib3 that mean: no connection, hence nothing was written. Not
+#: ProxyError: urllib3 1.26 calls everything so that happens behind a proxy, also when
+#: the connection breaks after the request.
 _BEFORE_WRITING = {
     "ConnectTimeoutError",
     "NameResolutionError",
     "NewConnectionError",
-    "ProxyError",
 }
+#: How http.client begins when a proxy does not let us through.
+_NO_TUNNEL = "Tunnel connection failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +90,34 @@ class HttpResponse:
         return content if isinstance(content, dict) else {}
 
     def retry_after(self) -> int | None:
-        """Return the standard ``Retry-After`` header (RFC 9110 §10.2.3) in seconds.
+        """Return the standard ``Retry-After`` header (RFC 9110 §10.2.3) in seconds, at
+        most :data:`MAX_WAIT`.
 
         A date counts from now; what cannot be read is ``None``.
         """
         value = self.headers.get("retry-after", "").strip()
-        if value.isdigit():
-            return int(value)
+        if (seconds := read_wait(value)) is not None:
+            return seconds
         try:
             date = parsedate_to_datetime(value)
         except (TypeError, ValueError):
             return None
         if date.tzinfo is None:
             date = date.replace(tzinfo=timezone.utc)
-        return max(0, round((date - datetime.now(timezone.utc)).total_seconds()))
+        seconds = round((date - datetime.now(timezone.utc)).total_seconds())
+        return min(max(0, seconds), MAX_WAIT)
+
+
+def read_wait(text: str, unit: int = 1) -> int | None:
+    """Return the pause a header asks for in whole seconds, rounded up, at most
+    :data:`MAX_WAIT`; ``None`` if it is no number.
+
+    :param unit: so many of the header's units are a second
+    """
+    if not re.fullmatch(r"\d+", text, re.ASCII):
+        return None
+    # Python refuses to read thousands of digits.
+    return min(-(-int(text[:18]) // unit), MAX_WAIT)
 
 
 def redact(values: Mapping[str, str]) -> dict[str, str]:
@@ -474,8 +494,12 @@ def _classify(error: Exception) -> Exception:
     if isinstance(error, ValueError):
         # InvalidURL, MissingSchema, InvalidHeader, a header that is not Latin-1.
         return ConfigError(f"request cannot be made: {type(error).__name__}")
-    reasons = {type(reason).__name__ for reason in _chain(error)}
-    if reasons & _BEFORE_WRITING:
+    chain = list(_chain(error))
+    reasons = {type(reason).__name__ for reason in chain}
+    if reasons & _BEFORE_WRITING or any(
+        type(reason) is OSError and str(reason).startswith(_NO_TUNNEL)
+        for reason in chain
+    ):
         return NotSent("no connection")
     if "SSLCertVerificationError" in reasons:
         return NotSent("the server's certificate is not valid")

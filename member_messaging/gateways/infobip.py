@@ -19,11 +19,13 @@ from .http import HttpResponse
 from .reading import (
     clean_text,
     compact_json,
+    get_object,
     objects,
     outcome_by_status,
     read_body,
     read_each,
     read_integer,
+    read_parts,
     required,
 )
 from .types import (
@@ -144,8 +146,7 @@ class InfobipGateway(Gateway):
 
     ``endpoint`` is the base URL of the account, ``xxxxx.api.infobip.com``. Options:
     ``sender``, ``callback_url`` (where reports go; without it the account's own
-    settings decide), ``status_outcomes`` and ``error_outcomes`` (name → result class,
-    to overrule the tables of this file).
+    settings decide).
     """
 
     code = "infobip"
@@ -231,9 +232,9 @@ class InfobipGateway(Gateway):
 
     def _read_status(self, entry: Mapping) -> SendResult:
         """Read what became of one message."""
-        status = _get_object(entry, "status")
+        status = get_object(entry, "status")
         name = clean_text(status.get("name"))
-        outcome = self._lookup("status_outcomes", STATUS_OUTCOMES, name)
+        outcome = self._lookup("send_outcomes", STATUS_OUTCOMES, name)
         if outcome is None:
             outcome = _outcome_by_group(read_integer(status.get("groupId")))
         if outcome is Outcome.BUG:
@@ -243,7 +244,7 @@ class InfobipGateway(Gateway):
             outcome,
             provider_code=name or None,
             provider_message=clean_text(status.get("description")) or None,
-            parts=read_integer(_get_object(entry, "details").get("messageCount")),
+            parts=read_parts(get_object(entry, "details").get("messageCount")),
             retry_after=FLOOD_SECONDS if outcome is Outcome.POSTPONE else None,
         )
 
@@ -252,6 +253,9 @@ class InfobipGateway(Gateway):
         code, text = _read_error(response)
         is_ours = response.status == 400 and bool(code)
         outcome = outcome_by_status(response.status, has_code=is_ours)
+        if response.status < 500:
+            # Behind 5xx nobody knows what was done, whatever the code says.
+            outcome = self._lookup("send_outcomes", {}, code) or outcome
         if outcome is Outcome.BUG:
             _logger.error("Infobip refused our request: %s %s", code, text)
         return SendResult(
@@ -305,11 +309,11 @@ class InfobipGateway(Gateway):
         """Read a delivery report or an entry of the logs, ``None`` while the message
         is under way."""
         reference = required(entry, "messageId")
-        code = _get_object(entry, "status")
+        code = get_object(entry, "status")
         status = _get_status(code)
         if not status:
             return None
-        error = _get_object(entry, "error")
+        error = get_object(entry, "error")
         failed = status == "failed"
         name = clean_text(code.get("name"))
         reason = clean_text(error.get("name"))
@@ -327,13 +331,13 @@ class InfobipGateway(Gateway):
                 or None
             ),
             date=_read_time(entry.get("doneAt")),
-            parts=read_integer(entry.get("messageCount")),
+            parts=read_parts(entry.get("messageCount")),
         )
 
     def _failure_outcome(self, status: str, error: Mapping) -> Outcome | None:
         name = clean_text(error.get("name"))
-        known = self._lookup("error_outcomes", ERROR_OUTCOMES, name) or self._lookup(
-            "status_outcomes", STATUS_OUTCOMES, status
+        known = self._lookup("report_outcomes", ERROR_OUTCOMES, name) or self._lookup(
+            "report_outcomes", STATUS_OUTCOMES, status
         )
         if known or read_integer(error.get("groupId")) != HANDSET:
             return known
@@ -416,11 +420,6 @@ class InfobipGateway(Gateway):
 # Reading and writing -----------------------------------------------------------------
 
 
-def _get_object(entry: Mapping, name: str) -> Mapping:
-    value = entry.get(name)
-    return value if isinstance(value, dict) else {}
-
-
 def _outcome_by_group(group: int | None) -> Outcome:
     if group in (0, PENDING, DELIVERED):
         return Outcome.OK
@@ -451,7 +450,7 @@ def _is_spoilt(response: HttpResponse, count: int) -> bool:
 def _read_error(response: HttpResponse) -> tuple[str, str]:
     """Return code and text of a refusal, which comes in an older and a newer form."""
     answer = response.json()
-    older = _get_object(_get_object(answer, "requestError"), "serviceException")
+    older = get_object(get_object(answer, "requestError"), "serviceException")
     code = clean_text(answer.get("errorCode") or older.get("messageId"))
     text = clean_text(answer.get("description") or older.get("text"))
     return code, text

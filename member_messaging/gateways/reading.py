@@ -101,6 +101,19 @@ def read_integer(value) -> int | None:
         return None
 
 
+def read_parts(value) -> int | None:
+    """Return how many SMS a message was billed as, ``None`` when that is no possible
+    number: a message has at most 255 parts (3GPP TS 23.040 §9.2.3.24.1)."""
+    parts = read_integer(value)
+    return parts if parts and 0 < parts <= 255 else None
+
+
+def get_object(entry: Mapping, name: str) -> Mapping:
+    """Return the object a name stands for, an empty one if it is none."""
+    value = entry.get(name)
+    return value if isinstance(value, dict) else {}
+
+
 def compact_json(value) -> str:
     """Return JSON as providers sign it: no blanks, letters as they are."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -13,12 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
-from .base import Gateway, failed_call, group_calls
+from .base import failed_call, group_calls
 from .carriers import (
-    RECEIPT_OUTCOMES,
     SHANGHAI,
+    MainlandGateway,
     bare_signature,
-    is_number,
     read_time,
     to_e164,
 )
@@ -27,11 +26,12 @@ from .http import HttpClient, HttpResponse
 from .reading import (
     clean_text,
     compact_json,
+    get_object,
     objects,
-    outcome_by_status,
     read_body,
     read_each,
     read_integer,
+    read_parts,
     required,
 )
 from .types import (
@@ -144,6 +144,8 @@ DEFAULT_WINDOW = 3600
 #: One recipient might be the reason that a whole call is refused with these.
 _ONE_FOR_ALL = {Outcome.BADNUM, Outcome.OPTOUT, Outcome.POSTPONE}
 _PERHAPS_SENT = {Outcome.OK, Outcome.AMBIGUOUS}
+#: What a report says, by the vendor's word.
+_STATUSES = {"SUCCESS": "delivered", "FAIL": "failed"}
 #: How much earlier or later than our call the vendor may have booked a message.
 _EARLIER, _LATER = timedelta(minutes=1), timedelta(minutes=10)
 
@@ -203,31 +205,18 @@ def sign_tc3(
 # The adapter -------------------------------------------------------------------------
 
 
-class TencentGateway(Gateway):
+class TencentGateway(MainlandGateway):
     """Tencent Cloud SMS with registered templates.
 
     Options: ``app_id`` (SdkAppId), ``region``, ``extend_code`` (digits appended to the
     sender number), ``sender_id`` (for numbers outside the mainland), ``pull`` (fetch
-    reports and replies, because the vendor cannot reach us), ``receipt_outcomes`` and
-    ``error_outcomes`` (code → result class, to overrule the tables of this file).
+    reports and replies, because the vendor cannot reach us).
     """
 
     code = "tencent"
     name = "Tencent Cloud SMS"
-    capabilities = frozenset(
-        {
-            Capability.REPORTS,
-            Capability.INBOUND,
-            Capability.WEBHOOK,
-            Capability.QUERY,
-            Capability.REGISTERED_TEMPLATES,
-        }
-    )
     batch_size = 200
-    query_size = 20
-    requires_registered_template = True
-    default_rate = 1000
-    required_fields = ("api_key", "api_secret", "signature", "callback_secret")
+    error_outcomes = ERROR_OUTCOMES
     option_names = ("app_id", "region", "extend_code", "sender_id", "pull")
     required_options = ("app_id",)
 
@@ -247,14 +236,6 @@ class TencentGateway(Gateway):
             (min(len(group), self.batch_size), group)
             for group in group_calls(batch, _get_words)
         ]
-
-    def _refuse(self, message: Outbound) -> SendResult | None:
-        key = message.key
-        if not message.template_code:
-            return SendResult(key, Outcome.TEMPLATE, provider_code="local.template")
-        if not is_number(message.address):
-            return SendResult(key, Outcome.BADNUM, provider_code="local.number")
-        return None
 
     def _deliver(self, messages: Sequence[Outbound]) -> list[SendResult] | None:
         """Make one SendSms call; ``None`` if a single number may be what spoiled it."""
@@ -310,27 +291,25 @@ class TencentGateway(Gateway):
     def _read_status(self, status: Mapping) -> SendResult:
         """Read what became of one number."""
         code = clean_text(status.get("Code"))
-        outcome = Outcome.OK if code == "Ok" else self._outcome(200, code)
+        words = clean_text(status.get("Message"))
+        outcome = Outcome.OK if code == "Ok" else self._judge(200, code, words)
         is_sent = outcome in _PERHAPS_SENT
         return SendResult(
             "",
             outcome,
             provider_ref=(is_sent and clean_text(status.get("SerialNo"))) or None,
             provider_code=code or None,
-            provider_message=clean_text(status.get("Message")) or None,
-            parts=(is_sent and read_integer(status.get("Fee"))) or None,
+            provider_message=words or None,
+            parts=read_parts(status.get("Fee")) if is_sent else None,
             retry_after=self._get_window(outcome, code),
         )
 
     def _read_refusal(self, response: HttpResponse, answer: Mapping) -> SendResult:
         """Read an answer that names no number."""
-        error = answer.get("Error")
-        error = error if isinstance(error, dict) else {}
+        error = get_object(answer, "Error")
         code = clean_text(error.get("Code"))
         message = clean_text(error.get("Message"))
-        outcome = self._outcome(response.status, code)
-        if outcome is Outcome.BUG:
-            _logger.error("Tencent refused our request: %s %s", code, message)
+        outcome = self._judge(response.status, code, message)
         wait = self._get_window(outcome, code)
         return SendResult(
             "",
@@ -339,10 +318,6 @@ class TencentGateway(Gateway):
             provider_message=message or None,
             retry_after=wait if wait is not None else response.retry_after(),
         )
-
-    def _outcome(self, status: int, code: str) -> Outcome:
-        known = self._lookup("error_outcomes", ERROR_OUTCOMES, code) if code else None
-        return known or outcome_by_status(status, bool(code))
 
     def _get_window(self, outcome: Outcome, code: str) -> int | None:
         """:returns: seconds until a postponed number may be tried again"""
@@ -407,11 +382,14 @@ class TencentGateway(Gateway):
     def _parse_report(self, entry: Mapping) -> DeliveryReport | None:
         if "sid" not in entry:
             return None
+        status = _STATUSES.get(clean_text(entry.get("report_status")))
+        if not status:
+            raise PayloadError("report_status is neither SUCCESS nor FAIL")
         context = clean_text(entry.get("ext"))
         return self._report(
             serial=required(entry, "sid"),
             address=_read_number(entry),
-            status=clean_text(entry.get("report_status")),
+            status=status,
             code=clean_text(entry.get("errmsg")),
             message=clean_text(entry.get("description")),
             date=read_time(entry.get("user_receive_time")),
@@ -421,24 +399,17 @@ class TencentGateway(Gateway):
     def _report(
         self, serial: str, address: str, status: str, code: str, message: str, **values
     ) -> DeliveryReport:
-        delivered = status == "SUCCESS"
-        status = "delivered" if delivered else "failed"
         return DeliveryReport(
             provider_ref=serial,
             address=address,
             status=status,
             # Push and pull tell the same fact in different words.
             event_ref=f"report:{serial}:{address}:{status}",
-            outcome=None if delivered else self._receipt_outcome(code),
+            outcome=self._receipt_outcome(code) if status == "failed" else None,
             provider_code=code or None,
             provider_message=message or None,
             **values,
         )
-
-    def _receipt_outcome(self, code: str) -> Outcome | None:
-        receipt = self._lookup("receipt_outcomes", RECEIPT_OUTCOMES, code.upper())
-        # Refusals by the platform itself use the codes of the API.
-        return receipt or self._lookup("error_outcomes", ERROR_OUTCOMES, code)
 
     # Questions -------------------------------------------------------------------
 
@@ -541,13 +512,14 @@ class TencentGateway(Gateway):
     def _read_pulled(self, status: Mapping) -> DeliveryReport | None:
         """Read a report, ``None`` while the carrier has not said anything."""
         serial = clean_text(status.get("SerialNo"))
-        if not serial or not status.get("ReportStatus"):
+        known = _STATUSES.get(clean_text(status.get("ReportStatus")))
+        if not serial or not known:
             return None
         context = clean_text(status.get("SessionContext"))
         return self._report(
             serial=serial,
             address=to_e164(clean_text(status.get("PhoneNumber"))),
-            status=clean_text(status.get("ReportStatus")),
+            status=known,
             code=clean_text(status.get("Description")),
             message="",
             date=_read_seconds(status.get("UserReceiveTime")),
@@ -602,8 +574,7 @@ def _is_about(status: Mapping, message: PendingMessage) -> bool:
 
 
 def _read_response(response: HttpResponse) -> dict:
-    answer = response.json().get("Response")
-    return answer if isinstance(answer, dict) else {}
+    return get_object(response.json(), "Response")
 
 
 def _read_number(entry: Mapping) -> str:

@@ -7,7 +7,6 @@ official Python SDK. What the documentation leaves open is listed in ``README.md
 
 import hashlib
 import hmac
-import json
 import logging
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +18,14 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 from .base import Gateway, failed_call
 from .errors import ConfigError, PayloadError, SignatureError, TransportError
 from .http import HttpResponse
-from .reading import outcome_by_status
+from .reading import (
+    clean_text,
+    objects,
+    outcome_by_status,
+    read_body,
+    read_parts,
+    required,
+)
 from .types import (
     Capability,
     DeliveryReport,
@@ -171,10 +177,46 @@ class TwilioGateway(Gateway):
         except (TransportError, ConfigError) as error:
             result = replace(failed_call(error), key=message.key)
         else:
-            result = _read_send(message.key, response)
+            result = self._read_send(message.key, response)
         if result.outcome is Outcome.AMBIGUOUS:
             return replace(result, provider_ref=f"{OWN_PREFIX}{own_ref}")
         return result
+
+    def _read_send(self, key: str, response: HttpResponse) -> SendResult:
+        answer = response.json()
+        sid = clean_text(answer.get("sid"))
+        if not (200 <= response.status < 300 and sid):
+            return self._read_refusal(key, response)
+        code = clean_text(answer.get("error_code"))
+        outcome = self._lookup("send_outcomes", ERROR_OUTCOMES, code)
+        return SendResult(
+            key,
+            (outcome or Outcome.BUG) if code else Outcome.OK,
+            provider_ref=sid,
+            provider_code=code or clean_text(answer.get("status")) or None,
+            provider_message=clean_text(answer.get("error_message")) or None,
+            # 0 while a messaging service has not chosen the sender
+            parts=read_parts(answer.get("num_segments")),
+        )
+
+    def _read_refusal(self, key: str, response: HttpResponse) -> SendResult:
+        answer = response.json()
+        code, message = clean_text(answer.get("code")), clean_text(answer.get("message"))
+        outcome = outcome_by_status(response.status, bool(code))
+        if response.status == 401:
+            outcome = Outcome.PAUSE
+        elif response.status < 500:
+            # Behind 5xx nobody knows what was done, whatever the code says.
+            outcome = self._lookup("send_outcomes", ERROR_OUTCOMES, code) or outcome
+        if outcome is Outcome.BUG:
+            _logger.error("Twilio refused our request: %s %s", code, message)
+        return SendResult(
+            key,
+            outcome,
+            provider_code=code or f"http.{response.status}",
+            provider_message=message or None,
+            retry_after=response.retry_after(),
+        )
 
     def _form(self, message: Outbound, own_ref: str) -> dict[str, str]:
         form = {"To": message.address, "Body": message.body}
@@ -252,15 +294,34 @@ class TwilioGateway(Gateway):
         if status.lower() == "received" or (not status and "Body" in fields):
             return [_parse_inbound(sid, fields)]
         own_ref = request.query.get("ref")
-        report = _report(
+        report = self._report(
             sid,
             status,
-            address=_required(fields, "To"),
+            address=required(fields, "To"),
             code=fields.get("ErrorCode", ""),
             message=fields.get("ErrorMessage", ""),
             alternative_ref=f"{OWN_PREFIX}{own_ref}" if own_ref else None,
         )
         return [report] if report else []
+
+    def _report(
+        self, sid: str, status: str, address: str, code: str, message: str, **values
+    ) -> DeliveryReport | None:
+        """Return what a status tells, ``None`` as long as the message is under way."""
+        known = STATUSES.get(status.lower())
+        if not known:
+            return None
+        outcome = self._lookup("report_outcomes", ERROR_OUTCOMES, code)
+        return DeliveryReport(
+            provider_ref=sid,
+            address=address,
+            status=known,
+            event_ref=f"report:{sid}:{known}",
+            outcome=outcome if known == "failed" else None,
+            provider_code=code or status,
+            provider_message=message or None,
+            **values,
+        )
 
     # Questions -------------------------------------------------------------------
 
@@ -271,12 +332,12 @@ class TwilioGateway(Gateway):
         except (TransportError, ConfigError) as error:
             return failed_call(error)
         answer = response.json()
-        status = str(answer.get("status") or "")
+        status = clean_text(answer.get("status"))
         if response.status == 200 and status == "active":
             return SendResult("", Outcome.OK, provider_code=status)
         if response.status == 200 and status:
             return SendResult("", Outcome.PAUSE, provider_code=status)
-        return _read_refusal("", response)
+        return self._read_refusal("", response)
 
     def query(
         self, pending: Sequence[PendingMessage], now: datetime
@@ -302,14 +363,14 @@ class TwilioGateway(Gateway):
             found = self._find(message)
         if not found:
             return None
-        return _report(
-            _required(found, "sid"),
-            str(found.get("status") or ""),
+        return self._report(
+            required(found, "sid"),
+            clean_text(found.get("status")),
             address=message.address,
-            code=str(found.get("error_code") or ""),
-            message=str(found.get("error_message") or ""),
+            code=clean_text(found.get("error_code")),
+            message=clean_text(found.get("error_message")),
             date=_rfc_date(found.get("date_updated")),
-            parts=_integer(found.get("num_segments")),
+            parts=read_parts(found.get("num_segments")),
             key=message.key,
         )
 
@@ -327,11 +388,10 @@ class TwilioGateway(Gateway):
                 "PageSize": "100",
             },
         )
-        entries = answer.get("messages")
-        if not isinstance(entries, list):
+        if not isinstance(answer.get("messages"), list):
             raise PayloadError("list of messages is missing")
         candidates = []
-        for entry in entries:
+        for entry in objects(answer["messages"]):
             created = _rfc_date(entry.get("date_created"))
             if created and earliest <= created <= latest and self._is_ours(entry):
                 candidates.append(entry)
@@ -359,69 +419,13 @@ class TwilioGateway(Gateway):
 # Reading -----------------------------------------------------------------------------
 
 
-def _read_send(key: str, response: HttpResponse) -> SendResult:
-    answer = response.json()
-    sid = answer.get("sid")
-    if not (200 <= response.status < 300 and sid):
-        return _read_refusal(key, response)
-    code = str(answer.get("error_code") or "")
-    return SendResult(
-        key,
-        ERROR_OUTCOMES.get(code, Outcome.BUG) if code else Outcome.OK,
-        provider_ref=str(sid),
-        provider_code=code or str(answer.get("status") or ""),
-        provider_message=answer.get("error_message") or None,
-        # 0 while a messaging service has not chosen the sender
-        parts=_integer(answer.get("num_segments")) or None,
-    )
-
-
-def _read_refusal(key: str, response: HttpResponse) -> SendResult:
-    answer = response.json()
-    code = str(answer.get("code") or "")
-    outcome = outcome_by_status(response.status, bool(code))
-    if response.status == 401:
-        outcome = Outcome.PAUSE
-    elif response.status < 500:
-        # Behind 5xx nobody knows what was done, whatever the code says.
-        outcome = ERROR_OUTCOMES.get(code, outcome)
-    if outcome is Outcome.BUG:
-        _logger.error("Twilio refused our request: %s %s", code, answer.get("message"))
-    return SendResult(
-        key,
-        outcome,
-        provider_code=code or f"http.{response.status}",
-        provider_message=str(answer.get("message") or "") or None,
-        retry_after=response.retry_after(),
-    )
-
-
-def _report(
-    sid: str, status: str, address: str, code: str, message: str, **values
-) -> DeliveryReport | None:
-    """Return what a status tells, ``None`` as long as the message is under way."""
-    known = STATUSES.get(status.lower())
-    if not known:
-        return None
-    return DeliveryReport(
-        provider_ref=sid,
-        address=address,
-        status=known,
-        event_ref=f"report:{sid}:{known}",
-        outcome=ERROR_OUTCOMES.get(code) if known == "failed" else None,
-        provider_code=code or status,
-        provider_message=message or None,
-        **values,
-    )
-
-
 def _parse_inbound(sid: str, fields: Mapping[str, str]) -> InboundMessage:
     # With Advanced Opt-Out the account has words of its own for STOP and START, and
     # Twilio acts on them: what it understood counts.
     understood = fields.get("OptOutType", "").upper()
     text = fields.get("Body", "")
     return InboundMessage(
-        address=_required(fields, "From"),
+        address=required(fields, "From"),
         text=understood if understood in ("STOP", "START") else text,
         event_ref=f"up:{sid}",
         destination=fields.get("To") or None,
@@ -431,40 +435,16 @@ def _parse_inbound(sid: str, fields: Mapping[str, str]) -> InboundMessage:
 def _fields(request: WebhookRequest) -> dict[str, str]:
     """Return the fields of a callback: a form, a JSON object or a query."""
     if not request.body:
-        return dict(request.query)
-    if not request.body.lstrip().startswith(b"{"):
-        return {name: _clean(value) for name, value in _pairs(request.body)}
-    try:
-        fields = json.loads(request.body)
-    except (ValueError, RecursionError) as error:
-        raise PayloadError("body is not JSON") from error
-    return {
-        name: _clean(str(value)) for name, value in fields.items() if value is not None
-    }
+        fields = request.query
+    elif request.body.lstrip().startswith(b"{"):
+        fields = read_body(request.body)
+    else:
+        fields = dict(_pairs(request.body))
+    return {name: clean_text(value) for name, value in fields.items()}
 
 
 def _pairs(body: bytes) -> list[tuple[str, str]]:
     return parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
-
-
-def _clean(text: str) -> str:
-    """Return a text that can be stored: no NUL, no half of an emoji."""
-    text = text.replace("\0", "")
-    return text if text.isascii() else text.encode(errors="replace").decode()
-
-
-def _required(fields: Mapping, name: str) -> str:
-    value = fields.get(name)
-    if not value:
-        raise PayloadError(f"{name} is missing")
-    return str(value)
-
-
-def _integer(value) -> int | None:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def _rfc_date(text) -> datetime | None:

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.tools import LazyTranslate
 
+from ..gateways.carriers import RECEIPT_OUTCOMES
 from ..gateways.types import Outcome
 
 _lt = LazyTranslate(__name__)
@@ -48,6 +49,13 @@ BLOCKED = _lt("The recipient or the carrier has blocked messages of this kind.")
 AWAY = _lt("The phone was off or out of reach for too long.")
 TRIAL = _lt("A trial account sends to verified numbers only: upgrade the account.")
 
+#: What carriers say in delivery reports, by its class.
+CARRIER_ADVICE = {
+    Outcome.BADNUM: NUMBER,
+    Outcome.OPTOUT: BLOCKED,
+    Outcome.CONTENT: WORDS,
+    Outcome.TEMPLATE: SIGNATURE,
+}
 #: Provider → its code → what it means and what to do; a ``*`` at the end stands for
 #: anything. The empty provider are codes of ours and of carriers.
 ADVICE_BY_CODE = {
@@ -125,6 +133,8 @@ ADVICE_BY_CODE = {
         "REJECTED_DESTINATION_NOT_REGISTERED": TRIAL,
         "REJECTED_SENDER": SENDER,
         "REJECTED_SOURCE": SENDER,
+        "REJECTED_DND": BLOCKED,
+        "REJECTED_DESTINATION_BLOCKLISTED": BLOCKED,
         "REJECTED_DESTINATION*": NUMBER,
         "REJECTED_FLOODING_FILTER": OFTEN,
         "EC_UNKNOWN_SUBSCRIBER": NUMBER,
@@ -136,17 +146,12 @@ ADVICE_BY_CODE = {
         "local.number": NUMBER,
         "http.401": KEYS,
         "http.403": RIGHTS,
-        "MK:0001": NUMBER,
-        "MK:0005": NUMBER,
-        "MK:0010": AWAY,
-        "EXPIRED": AWAY,
-        "UNDELIV": AWAY,
-        "MBBLACK": BLOCKED,
-        "DBBLACK": BLOCKED,
-        "BLACK": BLOCKED,
-        "KEYWORD": WORDS,
-        "SIGFAIL": SIGNATURE,
-        "SIGNBLOCKED": SIGNATURE,
+        **{
+            code: CARRIER_ADVICE[outcome]
+            for code, outcome in RECEIPT_OUTCOMES.items()
+            if outcome in CARRIER_ADVICE
+        },
+        **dict.fromkeys(("MK:0010", "MK:0023", "EXPIRED", "UNDELIV"), AWAY),
     },
 }
 #: For codes nobody has written about.
@@ -241,12 +246,14 @@ class MemberGateway(models.Model):
     def _get_options(self):
         """Codes judged on the screen overrule the adapter's tables."""
         options = super()._get_options()
-        for kind, name in (("send", "error_outcomes"), ("report", "receipt_outcomes")):
+        for kind in ("send", "report"):
             lines = self.code_ids.filtered(
                 lambda line, kind=kind: line.kind == kind and line.outcome
             )
             if lines:
-                options[name] = {line.code: line.outcome for line in lines}
+                options[f"{kind}_outcomes"] = {
+                    line.code: line.outcome for line in lines
+                }
         return options
 
     def _explain(self, code, words=None, outcome=None):

@@ -188,13 +188,13 @@ class TestCallbackEntrance(MemberMessagingCommon, HttpCase):
             {"gateway_id": self.twilio.id, "code": "30007", "outcome": "retry"}
         )
         options = self.twilio._get_callback_adapter().config.options
-        self.assertEqual(options["error_outcomes"], {"30007": "retry"})
+        self.assertEqual(options["send_outcomes"], {"30007": "retry"})
         code.outcome = "bug"
         options = self.twilio._get_callback_adapter().config.options
-        self.assertEqual(options["error_outcomes"], {"30007": "bug"})
+        self.assertEqual(options["send_outcomes"], {"30007": "bug"})
         code.unlink()
         options = self.twilio._get_callback_adapter().config.options
-        self.assertNotIn("error_outcomes", options)
+        self.assertNotIn("send_outcomes", options)
         self.twilio.twilio_messaging_service = "MG" + "1" * 32
         options = self.twilio._get_callback_adapter().config.options
         self.assertEqual(options["messaging_service"], "MG" + "1" * 32)

@@ -17,7 +17,7 @@ from gateways.aliyun import (
     to_aliyun,
 )
 from gateways.carriers import to_e164
-from gateways.errors import MaybeSent, NotSent
+from gateways.errors import MaybeSent, NotSent, PayloadError
 from gateways.types import Outcome, PendingMessage, WebhookRequest
 
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -336,6 +336,7 @@ def test_numbers(address, number):
         ("Throttling.User", 400, Outcome.RETRY),
         ("isp.SYSTEM_ERROR", 200, Outcome.RETRY),
         ("ServiceUnavailable", 503, Outcome.RETRY),
+        ("InternalError", 500, Outcome.AMBIGUOUS),
         ("SignatureNonceUsed", 400, Outcome.RETRY),
         ("isv.BUSINESS_LIMIT_CONTROL", 200, Outcome.POSTPONE),
         ("isv.MOBILE_NUMBER_ILLEGAL", 200, Outcome.BADNUM),
@@ -375,8 +376,8 @@ def test_own_tables():
     config = dataclasses.replace(
         CONFIG,
         options={
-            "error_outcomes": {"isv.SOMETHING_NEW": "pause"},
-            "receipt_outcomes": {"MA:0001": "optout"},
+            "send_outcomes": {"isv.SOMETHING_NEW": "pause"},
+            "report_outcomes": {"MA:0001": "optout"},
         },
     )
     gateway = build(AliyunGateway, reply({"Code": "isv.SOMETHING_NEW"}), config=config)
@@ -418,6 +419,8 @@ def refuse_if(code, *phones):
         ("isv.MOBILE_NUMBER_ILLEGAL", Outcome.BADNUM),
         ("isv.BUSINESS_LIMIT_CONTROL", Outcome.POSTPONE),
         ("isv.PARAM_LENGTH_LIMIT", Outcome.CONTENT),
+        ("isv.TEMPLATE_MISSING_PARAMETERS", Outcome.BUG),
+        ("isv.INVALID_JSON_PARAM", Outcome.BUG),
     ],
 )
 def test_culprit_is_isolated(code, outcome):
@@ -436,11 +439,27 @@ def test_culprit_is_isolated(code, outcome):
     assert len(accepted) == len(set(accepted)) == 14
 
 
-def test_same_words_for_all_are_not_halved():
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("isv.SMS_CONTENT_ILLEGAL", Outcome.CONTENT),
+        ("isv.TEMPLATE_MISSING_PARAMETERS", Outcome.BUG),
+    ],
+)
+def test_same_words_for_all_are_not_halved(code, outcome):
     batch = [dataclasses.replace(m, params={"name": "x"}) for m in BATCH]
-    gateway = build(AliyunGateway, reply({"Code": "isv.SMS_CONTENT_ILLEGAL"}))
-    assert {r.outcome for r in gateway.send(batch)} == {Outcome.CONTENT}
+    gateway = build(AliyunGateway, reply({"Code": code}))
+    assert {r.outcome for r in gateway.send(batch)} == {outcome}
     assert len(gateway.http.calls) == 1
+
+
+def test_refusal_of_one_by_an_own_table():
+    """Which codes say that somebody refuses, the account may know better."""
+    config = dataclasses.replace(CONFIG, options={"send_outcomes": {"isv.B*": "optout"}})
+    answer = refuse_if("isv.BLOCKED_NUMBER", "13800138003")
+    results = build(AliyunGateway, answer, config=config).send(BATCH)
+    assert [r.key for r in results if r.outcome is not Outcome.OK] == ["3"]
+    assert results[3].outcome is Outcome.OPTOUT
 
 
 @pytest.mark.parametrize(
@@ -536,6 +555,30 @@ def test_report_delivered():
 )
 def test_receipt_codes(code, outcome):
     assert report(err_code=code).outcome is outcome
+
+
+BLOCKED = (
+    "MBBLACK DBBLACK BLACK TDBLACK TSBLACK DB:0144 PUBLOKD BLOCKED HIGRISK".split()
+)
+
+
+@pytest.mark.parametrize("code", BLOCKED)
+def test_block_lists_are_refusals(code):
+    """A number on one refuses, even if it got there by complaints about others."""
+    assert report(err_code=code).outcome is Outcome.OPTOUT
+
+
+def test_own_codes_of_reports_are_found_as_they_are_written():
+    own = {"report_outcomes": {"isv.New": "optout", "MBBLACK": "content"}}
+    gateway = build(AliyunGateway, config=dataclasses.replace(CONFIG, options=own))
+    assert report(gateway, err_code="isv.New").outcome is Outcome.OPTOUT
+    assert report(gateway, err_code="mbblack").outcome is Outcome.CONTENT
+
+
+@pytest.mark.parametrize("success", [None, "", "perhaps", 7])
+def test_half_a_report_is_no_failure(success):
+    with pytest.raises(PayloadError):
+        report(success=success)
 
 
 def test_event_refs():

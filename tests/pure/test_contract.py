@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 import pytest
-from fakes import CONFIG, NOW, build, message, reply, send_all
+from fakes import CONFIG, FIELDS, NOW, build, message, reply, send_all
 
 from gateways import ADAPTERS
 from gateways.base import Gateway
@@ -41,6 +41,8 @@ class Case:
     throttled: object = None
     #: Answer to the question about the account, if there is one.
     probed: object = None
+    #: A callback that tells a failure with a code.
+    failed: bytes = b""
     #: Genuine callback bodies, number of events in each.
     callbacks: dict = field(default_factory=dict)
     #: Callback body → what else a genuine request has, e.g. the headers of a signature.
@@ -90,6 +92,8 @@ CASES = {
         rejected=reply({"Code": "isv.MOBILE_NUMBER_ILLEGAL", "Message": "bad"}),
         throttled=reply({"Code": "Throttling.User"}, 429, x_acs_retry_after="1500"),
         probed=reply({"Code": "OK", "SmsTemplateList": []}),
+        failed=b'[{"phone_number":"13800138000","success":false,"err_code":"MA:0001",'
+        b'"biz_id":"9^0"}]',
         callbacks={
             b'[{"phone_number":"13800138000","success":true,"err_code":"DELIVERED",'
             b'"biz_id":"9^0","report_time":"2026-01-15 16:00:05"}]': 1,
@@ -101,6 +105,8 @@ CASES = {
         accepted=reply({"code": 0, "data": [{"id": 77}]}),
         rejected=reply({"code": 1, "msg": "bad"}),
         throttled=reply({"code": 8}, 429, retry_after="2"),
+        failed=b'{"reports": [{"mobile": "13800138000", "id": 7, "status": "UNDELIV",'
+        b'"err": "E99"}]}',
         callbacks={
             b'{"reports": [{"mobile": "13800138000", "id": 7, "status": true}]}': 1,
             b'{"reports": [{"mobile": "13800138000", "id": 7, "status": "way"}]}': 0,
@@ -112,6 +118,7 @@ CASES = {
         rejected=reply({"code": 21211, "message": "bad", "status": 400}, 400),
         throttled=reply({"code": 20429, "status": 429}, 429, retry_after="2"),
         probed=reply({"status": "active"}),
+        failed=b"MessageSid=SM1&MessageStatus=failed&To=%2B13105551234&ErrorCode=39999",
         callbacks={
             b"MessageSid=SM1&MessageStatus=delivered&To=%2B13105551234": 1,
             b"MessageSid=SM1&MessageStatus=sending&To=%2B13105551234": 0,
@@ -124,6 +131,9 @@ CASES = {
         rejected=infobip_answer("REJECTED_DESTINATION", 5),
         throttled=reply({"errorCode": "E429"}, 429, retry_after="2"),
         probed=reply({"balance": 47.79, "currency": "EUR"}),
+        failed=b'{"results":[{"messageId":"n1","to":"8613800138000","status":'
+        b'{"groupId":2,"name":"UNDELIVERABLE_NOT_DELIVERED"},"error":{"groupId":2,'
+        b'"name":"EC_SOMETHING_NEW"}}]}',
         callbacks={
             b'{"results":[{"messageId":"n1","to":"8613800138000","status":'
             b'{"groupId":3,"id":5,"name":"DELIVERED_TO_HANDSET"},"error":{"groupId":0,'
@@ -142,6 +152,8 @@ CASES = {
             {"Response": {"Error": {"Code": "RequestLimitExceeded"}}}, retry_after="2"
         ),
         probed=reply({"Response": {"SendStatusStatistics": {"RequestCount": 0}}}),
+        failed=b'[{"nationcode":"86","mobile":"13800138000","report_status":"FAIL",'
+        b'"errmsg":"MA:0001","sid":"7"}]',
         callbacks={
             b'[{"user_receive_time":"2026-01-15 16:00:05","nationcode":"86",'
             b'"mobile":"13800138000","report_status":"SUCCESS","errmsg":"DELIVRD",'
@@ -259,6 +271,96 @@ def test_unreadable_answer_is_never_not_sent(code, answer):
 def test_429_without_body(code):
     (result,) = build(ADAPTERS[code], reply(b"", 429, retry_after="7")).send(BATCH[:1])
     assert (result.outcome, result.retry_after) == (Outcome.RETRY, 7)
+
+
+def build_with(code, *answers, **options):
+    config = dataclasses.replace(CONFIG, **FIELDS.get(code, {}), options=options)
+    return build(ADAPTERS[code], *answers, config=config)
+
+
+@networked
+@pytest.mark.parametrize("prefix", ["", "*"])
+def test_own_outcomes(code, prefix):
+    """What an administrator enters under Provider Codes counts for every provider."""
+    case = CASES[code]
+    (result,) = build(ADAPTERS[code], case.rejected).send(BATCH[:1])
+    own = {f"{result.provider_code}{prefix}": "optout"}
+    # a prefix comes behind the code itself, which the adapter knows
+    expected = Outcome.BADNUM if prefix else Outcome.OPTOUT
+    gateway = build_with(code, case.rejected, send_outcomes=own)
+    assert gateway.send(BATCH[:1])[0].outcome is expected
+    request = WebhookRequest(body=case.failed)
+    (event,) = build(ADAPTERS[code]).parse(request)
+    assert (event.status, event.outcome) == ("failed", None)
+    own = {f"{event.provider_code}{prefix}": "optout"}
+    (event,) = build_with(code, report_outcomes=own).parse(request)
+    assert event.outcome is Outcome.OPTOUT
+
+
+def spoil(value):
+    """Put into an answer what no database takes."""
+    if isinstance(value, dict):
+        kept = ("PhoneNumber", "messageId")
+        return {k: v if k in kept else spoil(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [spoil(entry) for entry in value]
+    return f"{value}\0\ud83d" if isinstance(value, str) else 10**30
+
+
+@networked
+@pytest.mark.parametrize("name", ["accepted", "rejected", "throttled", "probed"])
+def test_answers_that_cannot_be_stored(code, name):
+    answer = getattr(CASES[code], name)
+
+    def spoilt(url, data):
+        good = answer(url, data) if callable(answer) else answer
+        headers = {"retry-after": "9" * 30, "x-acs-retry-after": "9" * 30}
+        body = json.dumps(spoil(json.loads(good.body)))
+        return dataclasses.replace(good, body=body.encode(), headers=headers)
+
+    gateway = build(ADAPTERS[code], spoilt)
+    if name == "probed":
+        results = [gateway.probe()] if answer else []
+    else:
+        results = gateway.send(BATCH[:1])
+    assert "local.adapter_error" not in {result.provider_code for result in results}
+    for result in results:
+        for text in (
+            result.provider_ref,
+            result.provider_code,
+            result.provider_message,
+        ):
+            assert text is None or ("\0" not in text and text.encode())
+        assert result.parts is None or 0 < result.parts <= 255
+        assert result.retry_after is None or 0 <= result.retry_after <= 24 * 3600
+
+
+@networked
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [3],
+        {"messages": [3, None], "results": [3]},
+        {"Code": "OK", "TotalCount": 10**9, "SmsSendDetailDTOs": [3]},
+        {"Code": "OK", "TotalCount": 10**9, "SmsSendDetailDTOs": {"SmsSendDetailDTO": 3}},
+        {
+            "Code": "OK",
+            "TotalCount": 10**9,
+            "SmsSendDetailDTOs": {"SmsSendDetailDTO": [3, {"OutId": 7}]},
+        },
+        {"Response": {"PullSmsSendStatusSet": [3, {"SerialNo": 7}]}},
+        {"Response": [3]},
+        {"sid": [3], "status": {"a": 1}},
+    ],
+)
+def test_answers_to_questions_that_make_no_sense(code, answer):
+    gateway = build(ADAPTERS[code], reply(answer))
+    if Capability.QUERY not in gateway.capabilities:
+        return
+    for reference in ("SM1", None):
+        pending = PendingMessage("1", "+8613800138000", reference, NOW)
+        assert gateway.query([pending], NOW) == []
+    assert len(gateway.http.calls) < 100, "not page after page"
 
 
 @codes

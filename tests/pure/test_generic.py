@@ -9,7 +9,7 @@ from collections import Counter
 from urllib.parse import parse_qsl
 
 import pytest
-from fakes import CONFIG, OPTIONS, FakeHttp, message, reply
+from fakes import CONFIG, OPTIONS, FakeHttp, build, message, reply
 from lxml import etree
 from test_http import OK, answer, server
 
@@ -222,6 +222,14 @@ def test_own_reference_where_there_is_no_other():
     lost = send(reply(b"", 502))
     assert (lost.outcome, lost.provider_ref) == (Outcome.AMBIGUOUS, "ref:n1")
     assert send(NotSent("no")).provider_ref is None
+
+
+def test_own_codes_go_before_the_settings():
+    own = {"send_outcomes": {"1": "optout", "8*": "content"}}
+    config = dataclasses.replace(CONFIG, options={**OPTIONS["generic"], **own})
+    for code, outcome in ((1, Outcome.OPTOUT), (8, Outcome.RETRY), (81, Outcome.CONTENT)):
+        gateway = build(GenericGateway, reply({"code": code}), config=config)
+        assert gateway.send([message()])[0].outcome is outcome
 
 
 def test_settings_that_make_no_call():

@@ -14,11 +14,13 @@ from email.utils import format_datetime
 
 import pytest
 import requests
+import urllib3
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from gateways import http as gateway_http
 from gateways.errors import ConfigError, MaybeSent, NotSent
 from gateways.http import (
     HttpClient,
@@ -205,6 +207,15 @@ def test_proxy_that_refuses(monkeypatch):
         with pytest.raises(NotSent):
             client().request("POST", "https://provider.invalid/", {}, b"x")
     assert received[0].startswith(b"CONNECT provider.invalid:443 HTTP/1.")
+
+
+@pytest.mark.parametrize("cause", [ConnectionResetError("reset"), TimeoutError("late")])
+def test_connection_that_breaks_behind_a_proxy(cause):
+    """Older urllib3 calls a proxy's error what happens after the request, too."""
+    reason = urllib3.exceptions.ProxyError("Cannot connect to proxy.", cause)
+    broken = urllib3.exceptions.MaxRetryError(None, "/", reason)
+    failure = gateway_http._classify(requests.exceptions.ProxyError(broken))
+    assert isinstance(failure, MaybeSent)
 
 
 def test_redirects_are_not_followed():
@@ -407,6 +418,10 @@ def test_retry_after():
     assert 90 <= seconds(format_datetime(soon, usegmt=True)) <= 100
     assert seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
     assert seconds("soon") is None
+    for absurd in ("9" * 30, "9" * 5000, "Wed, 21 Oct 2999 07:28:00 GMT"):
+        assert seconds(absurd) == 24 * 3600
+    for nonsense in ("²", "-1", "1.5", ""):
+        assert seconds(nonsense) is None
     assert HttpResponse(429).retry_after() is None
 
 

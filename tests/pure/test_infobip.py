@@ -207,14 +207,22 @@ def test_one_fault_in_all_of_them_is_not_looked_for():
 
 def test_own_tables():
     config = with_options(
-        status_outcomes={"REJECTED_SOMETHING_NEW": "pause"},
-        error_outcomes={"EC_SOMETHING_NEW": "optout"},
+        send_outcomes={"REJECTED_SOMETHING_NEW": "pause"},
+        report_outcomes={"EC_SOMETHING_NEW": "optout"},
     )
     answer = answer_with("REJECTED_SOMETHING_NEW", 5)
     gateway = build(InfobipGateway, answer, config=config)
     assert gateway.send([message()])[0].outcome is Outcome.PAUSE
     event = report("UNDELIVERABLE_NOT_DELIVERED", 2, "EC_SOMETHING_NEW", gateway)
     assert event.outcome is Outcome.OPTOUT
+
+
+def test_own_code_of_a_whole_call():
+    config = with_options(send_outcomes={"E403*": "pause"})
+    for status, outcome in ((400, Outcome.PAUSE), (500, Outcome.AMBIGUOUS)):
+        answer = reply({"errorCode": "E4031", "description": "no"}, status)
+        (result,) = build(InfobipGateway, answer, config=config).send([message()])
+        assert result.outcome is outcome
 
 
 # Callbacks -----------------------------------------------------------------------

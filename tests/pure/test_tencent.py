@@ -381,8 +381,8 @@ def test_lost_answer_keeps_our_reference():
 
 def test_own_tables():
     config = with_options(
-        error_outcomes={"SomethingNew": "pause"},
-        receipt_outcomes={"MA:0001": "optout"},
+        send_outcomes={"SomethingNew": "pause"},
+        report_outcomes={"MA:0001": "optout"},
     )
     gateway = build(TencentGateway, refusal("SomethingNew"), config=config)
     assert gateway.send([message()])[0].outcome is Outcome.PAUSE
@@ -445,6 +445,22 @@ def test_receipt_codes(code, outcome):
     assert report(errmsg=code).outcome is outcome
 
 
+@pytest.mark.parametrize("status", [None, "", "WAITING"])
+def test_half_a_report_is_no_failure(status):
+    with pytest.raises(PayloadError):
+        report(report_status=status)
+
+
+def test_longer_prefix_of_an_own_table_wins():
+    config = with_options(send_outcomes={"FailedOperation.New*": "postpone"})
+    for code, outcome in (
+        ("FailedOperation.NewLimit", Outcome.POSTPONE),
+        ("FailedOperation.OtherLimit", Outcome.BUG),
+    ):
+        gateway = build(TencentGateway, refusal(code), config=config)
+        assert gateway.send([message()])[0].outcome is outcome
+
+
 def test_event_refs():
     refs = {
         report().event_ref,
@@ -479,7 +495,12 @@ def test_reply():
 
 
 def test_broken_and_foreign_callbacks():
-    good = {"nationcode": "86", "mobile": "13800138000", "sid": "1"}
+    good = {
+        "nationcode": "86",
+        "mobile": "13800138000",
+        "sid": "1",
+        "report_status": "FAIL",
+    }
     assert len(parse([{"sid": ""}, good, 3, {"template_id": 7}])) == 1
     assert parse({"template_id": 7}) == []
     assert parse(b"", method="GET") == []
