@@ -307,7 +307,7 @@ class AliyunGateway(MainlandGateway):
         message = clean_text(answer.get("Message"))
         is_taken = code == "OK"
         outcome = (
-            Outcome.OK if is_taken else self._judge(response.status, code, message)
+            Outcome.OK if is_taken else self._outcome(response.status, code, message)
         )
         return SendResult(
             "",

@@ -147,7 +147,7 @@ class MainlandGateway(Gateway):
             return None
         return SendResult(message.key, outcome, provider_code=code)
 
-    def _judge(self, status: int, code: str, message: str) -> Outcome:
+    def _outcome(self, status: int, code: str, message: str = "") -> Outcome:
         """Return what a refusal means.
 
         :param status: HTTP status of the answer

@@ -292,7 +292,7 @@ class TencentGateway(MainlandGateway):
         """Read what became of one number."""
         code = clean_text(status.get("Code"))
         words = clean_text(status.get("Message"))
-        outcome = Outcome.OK if code == "Ok" else self._judge(200, code, words)
+        outcome = Outcome.OK if code == "Ok" else self._outcome(200, code, words)
         is_sent = outcome in _PERHAPS_SENT
         return SendResult(
             "",
@@ -309,7 +309,7 @@ class TencentGateway(MainlandGateway):
         error = get_object(answer, "Error")
         code = clean_text(error.get("Code"))
         message = clean_text(error.get("Message"))
-        outcome = self._judge(response.status, code, message)
+        outcome = self._outcome(response.status, code, message)
         wait = self._get_window(outcome, code)
         return SendResult(
             "",

@@ -1,3 +1,4 @@
+import logging
 import random
 from datetime import timedelta, timezone
 from functools import partial
@@ -8,6 +9,8 @@ from odoo.service.model import retrying
 from ..gateways import ADAPTERS
 from ..gateways.types import Capability, PendingMessage
 from .member_message import UNCERTAIN_REASONS
+
+_logger = logging.getLogger(__name__)
 
 #: How long after sending a provider is asked about a message.
 QUERY_WINDOW = timedelta(days=3)
@@ -50,9 +53,21 @@ class MemberCallback(models.Model):
             pending = self._prepare_pending(chunk)
             # The provider may take its time: no transaction is left open for it.
             yield 0
-            found = adapter.query(pending, now.replace(tzinfo=timezone.utc))
+            found = self._ask(adapter, pending, now)
             run(partial(self._apply_found, [(gateway, item) for item in found]))
             yield len(chunk)
+
+    @api.model
+    def _ask(self, adapter, pending, now):
+        """:returns: what a provider tells about messages
+
+        A fault in one adapter keeps no other provider from being asked.
+        """
+        try:
+            return adapter.query(pending, now.replace(tzinfo=timezone.utc))
+        except Exception:
+            _logger.exception("%s: adapter failed while asking", adapter.code)
+            return []
 
     def _find_pending(self, gateway, adapter, now):
         """:returns: ids of the messages whose fate the provider may know"""

@@ -8,6 +8,16 @@ from ..tools.throttle import BREAK_AFTER, divide_rate
 from ..transaction import commit_short
 
 
+def get_key(row):
+    """Return the key by which a provider is told of a claimed message.
+
+    Messages of campaigns and others are numbered each for themselves: those of others
+    count below zero. A provider that is told the key as a reference must never take
+    one for the other.
+    """
+    return str(row.get("key", row["id"]))
+
+
 class MemberMessage(models.Model):
     """Calling the provider. Only a sender gets here, after its claim is committed."""
 
@@ -27,7 +37,7 @@ class MemberMessage(models.Model):
             pace = Pace(partial(self._book, gateway))
         outbound = [
             Outbound(
-                str(row["id"]),
+                get_key(row),
                 row["address"],
                 row["body"],
                 row["template_code"],

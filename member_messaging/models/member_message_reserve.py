@@ -2,6 +2,7 @@ from odoo import api, models
 from odoo.tools import SQL
 
 from .member_consent import ADVERTISING
+from .member_message_call import get_key
 from .member_message_record import FINAL
 
 
@@ -46,7 +47,7 @@ class MemberMessage(models.Model):
         self.env["member.gateway.load"]._give_back(
             gateway,
             [
-                (row, *self._get_bill(row, results.get(str(row["id"]))))
+                (row, *self._get_bill(row, results.get(get_key(row))))
                 for row in claimed
             ],
         )

@@ -63,6 +63,13 @@ class MemberServiceMessage(models.Model):
     _ref_idx = models.Index("(provider_ref, address) WHERE provider_ref IS NOT NULL")
     _recent_idx = models.Index("USING brin (claimed_date)")
 
+    def _get_key(self):
+        """:returns: what a provider and its adapter know the message by; a number like
+        that of a campaign's message, and never the same
+        :rtype: str
+        """
+        return str(-self.id)
+
     @api.depends("state", "reason", "provider_code", "provider_message", "gateway_id")
     @api.depends_context("lang", "tz")
     def _compute_outcome(self):

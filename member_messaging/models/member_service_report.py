@@ -3,7 +3,7 @@ from functools import partial
 
 from odoo import api, fields, models
 
-from ..gateways.types import Capability, DeliveryReport, PendingMessage
+from ..gateways.types import Capability, DeliveryReport, Outcome, PendingMessage
 from ..tools.ranks import OWNED_STATES, next_state
 from .member_callback_query import QUERY_WINDOW
 
@@ -22,10 +22,23 @@ class MemberServiceMessage(models.Model):
         :rtype: list[int]
         """
         found = self._match(reports)
-        for position, message in found.items():
-            message._apply_report(reports[position][1])
-        self.union(*found.values())._tell_odoo()
+        self._apply_matched(
+            [(message, *reports[position]) for position, message in found.items()]
+        )
         return [position for position in reports if position not in found]
+
+    @api.model
+    def _apply_matched(self, matched):
+        """:param matched: list of message, account and report"""
+        refused = {}
+        for message, gateway, report in matched:
+            message._apply_report(report)
+            if report.status == "failed" and report.outcome is Outcome.OPTOUT:
+                codes = refused.setdefault(gateway, {})
+                codes[report.address] = report.provider_code
+        for gateway, codes in refused.items():
+            self._refuse_opted_out(gateway, codes)
+        self.union(*(message for message, *_report in matched))._tell_odoo()
 
     def _match(self, reports):
         """:returns: position → message no sender is working on"""
@@ -101,9 +114,8 @@ class MemberCallback(models.Model):
         """As :meth:`_query_provider`, about messages outside of campaigns."""
         services = self.env["member.service.message"]
         adapter = gateway._get_adapter()
-        # apart from the keys of campaigns' messages
         pending = {
-            f"service-{message.id}": message
+            message._get_key(): message
             for message in services._find_pending(gateway, adapter, now)
         }
         while chunk := list(pending.items())[: adapter.query_size]:
@@ -118,7 +130,7 @@ class MemberCallback(models.Model):
             ]
             pending = dict(list(pending.items())[adapter.query_size :])
             yield 0
-            answers = adapter.query(asked, now.replace(tzinfo=timezone.utc))
+            answers = self._ask(adapter, asked, now)
             run(partial(self._apply_answers, gateway, dict(chunk), answers))
             yield len(chunk)
 
@@ -127,7 +139,10 @@ class MemberCallback(models.Model):
         replies = [item for item in answers if not isinstance(item, DeliveryReport)]
         if replies:
             self._apply_found([(gateway, reply) for reply in replies])
-        for report in answers:
-            if isinstance(report, DeliveryReport) and report.key in messages:
-                messages[report.key]._apply_report(report)
-        self.env["member.service.message"].concat(*messages.values())._tell_odoo()
+        self.env["member.service.message"]._apply_matched(
+            [
+                (messages[report.key], gateway, report)
+                for report in answers
+                if isinstance(report, DeliveryReport) and report.key in messages
+            ]
+        )

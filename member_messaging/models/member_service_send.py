@@ -56,7 +56,7 @@ class MemberServiceMessage(models.Model):
     @api.model
     def _claim(self, gateway, lane, size):
         """:returns: claimed messages, as ``member.message._call`` takes them, with
-        ``kind`` and ``attempt_count``
+        ``key``, ``kind`` and ``attempt_count``
         :rtype: list[dict]
         """
         self._skip_refused(gateway)
@@ -87,6 +87,8 @@ class MemberServiceMessage(models.Model):
             log_exceptions=False,
         )
         rows = self.env.cr.dictfetchall()
+        for row in rows:
+            row["key"] = self.browse(row["id"])._get_key()
         self.invalidate_model()
         return rows
 
@@ -149,7 +151,7 @@ class MemberServiceMessage(models.Model):
     def _record(self, gateway, claimed, done, lane):
         """Store each recipient's own outcome; what was not tried waits again."""
         self.env["member.message"]._give_back(gateway, claimed, done)
-        results = {int(result.key): result for result in done.results}
+        results = {result.key: result for result in done.results}
         now = fields.Datetime.now()
         recorded = self.browse()
         for row in claimed:
@@ -157,7 +159,7 @@ class MemberServiceMessage(models.Model):
             # a sender that was thought dead may have been settled in the meantime
             if message.state != "claimed" or message.lane != lane:
                 continue
-            result = results.get(row["id"])
+            result = results.get(row["key"])
             message.write(
                 self._prepare_ending(gateway, row, result, now)
                 if result
@@ -165,8 +167,36 @@ class MemberServiceMessage(models.Model):
             )
             recorded |= message
         recorded._tell_odoo()
+        self._refuse_opted_out(
+            gateway,
+            {
+                row["address"]: results[row["key"]].provider_code
+                for row in claimed
+                if row["key"] in results
+                and results[row["key"]].outcome is Outcome.OPTOUT
+            },
+        )
         self.env["member.message"]._note_health(gateway, done)
         self._stop_for(gateway, done.results)
+
+    @api.model
+    def _refuse_opted_out(self, gateway, codes):
+        """A provider tells that somebody refuses: promotions are meant as well, whatever
+        message it tells it about.
+
+        :param dict codes: number → the provider's code
+        """
+        if not codes:
+            return
+        # sudo: the provider's word is recorded whoever runs the sender
+        self.env["member.consent"].sudo()._refuse_each(
+            {
+                profile: f"{gateway.name}: {codes[profile.partner_id.phone_sanitized]}"
+                for profile in self.env["member.inbound"]._find_profiles(codes)
+            },
+            gateway.channel,
+            "reply",
+        )
 
     def _prepare_ending(self, gateway, row, result, now):
         """:returns: values of a message its provider has answered about"""

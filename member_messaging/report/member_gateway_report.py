@@ -7,6 +7,7 @@ from ..tools import origins
 #: Rate → (numerator, denominator, factor). Every total is a ratio of sums.
 RATES = {
     "delivery_rate": ("delivered_count", "accepted_count", 100.0),
+    "refusal_rate": ("refusal_count", "delivered_count", 100.0),
     "complaint_rate": ("complaint_count", "delivered_count", 100.0),
     # 0.03 % is what carriers tolerate
     "complaint_limit_rate": ("complaint_count", "delivered_count", 100.0 / 0.0003),
@@ -81,11 +82,17 @@ class MemberGatewayReport(models.Model):
     open_count = fields.Integer(
         string="Without Report", readonly=True, help="No delivery report so far."
     )
-    complaint_count = fields.Integer(
+    refusal_count = fields.Integer(
         string="Refusals",
         readonly=True,
-        help="Recipients who refused more messages, by reply or link. Complaints that "
-        "go to a carrier do not come to us; those who complain mostly refuse as well.",
+        help="Recipients who refused more messages, by reply or link.",
+    )
+    complaint_count = fields.Integer(
+        string="Complaints",
+        readonly=True,
+        help="Complaints about the messages that were entered here. What people tell "
+        "their carrier or the 12321 centre no provider reports by itself: enter it "
+        "under Messages > Complaints.",
     )
     cost = fields.Monetary(readonly=True)
     delay = fields.Float(
@@ -112,19 +119,26 @@ class MemberGatewayReport(models.Model):
         aggregator="avg",
         help="Delivered of accepted.",
     )
-    complaint_rate = fields.Float(
+    refusal_rate = fields.Float(
         string="Refusal Rate (%)",
         readonly=True,
         aggregator="avg",
         digits=(16, 3),
         help="Refusals of delivered.",
     )
+    complaint_rate = fields.Float(
+        string="Complaint Rate (%)",
+        readonly=True,
+        aggregator="avg",
+        digits=(16, 3),
+        help="Complaints of delivered.",
+    )
     complaint_limit_rate = fields.Float(
         string="Of the Complaint Limit (%)",
         readonly=True,
         aggregator="avg",
         help="Carriers tolerate complaints of 0.03 % of the delivered messages: at 100 "
-        "the limit is reached, if every refusal were a complaint.",
+        "the limit is reached.",
     )
 
     _depends = {
@@ -136,6 +150,7 @@ class MemberGatewayReport(models.Model):
             "unsubscribed_date",
             "cost",
         ],
+        "member.complaint": ["message_id"],
         "member.service.message": [
             "gateway_id",
             "company_id",
@@ -168,13 +183,17 @@ class MemberGatewayReport(models.Model):
                    (m.state = 'delivered')::int AS delivered_count,
                    (m.state = 'failed')::int AS failed_count,
                    (m.state IN ('sent', 'uncertain'))::int AS open_count,
-                   (m.unsubscribed_date IS NOT NULL)::int AS complaint_count,
+                   (m.unsubscribed_date IS NOT NULL)::int AS refusal_count,
+                   COALESCE(complaint.count, 0)::int AS complaint_count,
                    COALESCE(m.cost, 0) AS cost, %(delays)s, %(rates)s
               FROM (%(messages)s) m
              CROSS JOIN LATERAL (
                    SELECT m.claimed_date AT TIME ZONE 'UTC' AT TIME ZONE %(tz)s AS date,
                           date_part('epoch', m.delivered_date - m.sent_date) AS delay
                    ) local
+              LEFT JOIN (SELECT message_id, COUNT(*) FROM member_complaint
+                          WHERE message_id IS NOT NULL GROUP BY message_id) complaint
+                ON complaint.message_id = m.id
               LEFT JOIN unnest(%(country_starts)s::varchar[], %(codes)s::varchar[])
                         AS origin (start, code)
                 ON origin.start = LEFT(m.address, %(country_length)s)

@@ -11,6 +11,7 @@ from odoo.tools import mute_logger
 
 from ..controllers.callback import MAX_BODY
 from ..gateways.aliyun import AliyunGateway
+from ..gateways.sandbox import SandboxGateway
 from ..gateways.types import DeliveryReport, Outcome, SendResult, WebhookRequest
 from .common import MemberMessagingCommon
 
@@ -190,6 +191,18 @@ class TestCallback(MemberMessagingCommon, HttpCase):
             ],
         )
         self.assertEqual(self.post(b" " * MAX_BODY).status_code, 200)
+
+    def test_enormous_body_in_chunks(self):
+        """It does not say how long it is."""
+        address = f"/member_messaging/callback/{self.gateway.id}/"
+        for secret, status in (("wrong", 403), (self.gateway.callback_secret, 413)):
+            response = self.url_open(
+                address + secret, data=iter([b" " * MAX_BODY, b" "]), method="POST"
+            )
+            self.assertEqual(response.status_code, status)
+        self.assertRecordValues(
+            self.get_callbacks(), [{"state": "unreadable", "body": False}]
+        )
 
     def test_form(self):
         """Odoo reads forms before anybody asks for the body."""
@@ -546,6 +559,34 @@ class TestCallback(MemberMessagingCommon, HttpCase):
         self.assertEqual(len(asked), 4, "it ends at the first moment without time")
         self.assertLess({int(message.key) for message in asked}, set(messages.ids))
 
+    def test_adapter_that_breaks_while_asking(self):
+        """The other accounts are asked all the same, and their answers applied."""
+        message = self.send_campaign(
+            lambda outbound: SendResult(outbound.key, Outcome.AMBIGUOUS, "out:77")
+        )
+        answer = DeliveryReport(
+            "out:77", message.address, "delivered", "e1", key=str(message.id)
+        )
+        with (
+            patch.object(SandboxGateway, "query", side_effect=ZeroDivisionError),
+            patch.object(AliyunGateway, "query", return_value=[answer]),
+            mute_logger("odoo.addons.member_messaging.models.member_callback_query"),
+        ):
+            broken = self.env["member.gateway"].create(
+                {"name": "Broken", "provider": "sandbox", "priority": -1}
+            )
+            self.env["member.service.message"].create(
+                {
+                    "gateway_id": broken.id,
+                    "kind": "odoo",
+                    "address": message.address,
+                    "state": "sent",
+                    "sent_date": fields.Datetime.now(),
+                }
+            )
+            self.run_cron("apply")
+        self.assertEqual(message.state, "delivered")
+
     def test_account_speaks_of_its_own_messages_only(self):
         message = self.send_campaign()
         other = self.gateway.copy()
@@ -617,6 +658,20 @@ class TestCallback(MemberMessagingCommon, HttpCase):
             self.profile.consent_ids[0],
             [{"state": "refused", "source": "reply", "evidence": "Aliyun: MBBLACK"}],
         )
+
+    def test_block_list_is_no_complaint(self):
+        """Not even the list of those who have complained: of what, it does not say."""
+        message = self.send_campaign()
+        self.apply(self.make_report(message, is_delivered=False, err_code="TSBLACK"))
+        self.assertEqual(self.profile.consent_ids[0].evidence, "Aliyun: TSBLACK")
+        self.assertFalse(self.env["member.complaint"].search([]))
+
+    def test_half_a_report_changes_nothing(self):
+        message = self.send_campaign()
+        report = self.make_report(message)
+        with mute_logger(ADAPTER_LOG):
+            callback = self.apply({**report, "success": None})
+        self.assertEqual((callback.state, message.state), ("unreadable", "sent"))
 
     # ------------------------------------------------------------------- replies
 

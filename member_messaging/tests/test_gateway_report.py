@@ -100,11 +100,32 @@ class TestGatewayReport(MemberMessagingCommon):
         messages = self.make_sent(self.make_members(4))
         messages.write({"state": "delivered", "delivered_date": fields.Datetime.now()})
         messages[0].unsubscribed_date = fields.Datetime.now()
-        [row] = self.group(
-            ["category"], "complaint_rate:avg", "complaint_limit_rate:avg"
+        measures = "refusal_rate:avg", "complaint_count:sum", "complaint_limit_rate:avg"
+        [row] = self.group(["category"], *measures)
+        self.assertEqual(row, ("promotion", 25, 0, 0))
+
+    def test_complaints(self):
+        """Not everybody who refuses complains, and somebody may complain twice."""
+        messages = self.make_sent(self.make_members(4))
+        messages.write({"state": "delivered", "delivered_date": fields.Datetime.now()})
+        self.make_service_messages([1], self.other)
+        complaints = self.env["member.complaint"].with_user(self.manager)
+        for address in messages.mapped("address")[:2]:
+            complaints.create({"address": address, "source": "12321"})
+        measures = (
+            "message_count:sum",
+            "complaint_count:sum",
+            "complaint_rate:avg",
+            "complaint_limit_rate:avg",
+            "refusal_count:sum",
         )
-        self.assertEqual(row[:2], ("promotion", 25))
-        self.assertAlmostEqual(row[2], 100 * 0.25 / 0.0003, places=3)
+        rows = {row[0]: row[1:] for row in self.group(["gateway_id"], *measures)}
+        self.assertEqual(rows[self.gateway][:3], (4, 2, 50))
+        self.assertAlmostEqual(rows[self.gateway][3], 100 * 0.5 / 0.0003, places=3)
+        self.assertEqual(rows[self.other][1:4], (0, 0, 0))
+        complaints.create({"address": messages[0].address, "source": "staff"})
+        [total] = self.group([], "message_count:sum", "complaint_count:sum")
+        self.assertEqual(total, (5, 3), "a message stays one row")
 
     def test_origins(self):
         for address, country, carrier in (

@@ -354,6 +354,23 @@ class TestGatewaySetup(MemberMessagingCommon):
         with self.assertRaises(AccessError):
             codes.with_user(self.staff).create({"gateway_id": gateway.id, "code": "x"})
 
+    def test_codes_overrule_the_settings_of_a_described_provider(self):
+        gateway = self.env["member.gateway"].create(
+            {
+                "name": "Described",
+                "provider": "generic",
+                "generic_url": "https://sms.example.com",
+                "generic_error_outcomes": "1 = retry\n2 = retry",
+            }
+        )
+        self.env["member.gateway.code"].create(
+            {"gateway_id": gateway.id, "code": "1", "outcome": "optout"}
+        )
+        adapter = gateway._get_adapter()
+        self.assertFalse(adapter._problems, "it can still send")
+        self.assertIs(adapter._outcome(400, "1"), Outcome.OPTOUT)
+        self.assertIs(adapter._outcome(400, "2"), Outcome.RETRY)
+
     def test_message_explains_itself(self):
         [message] = self.launch(self.make_campaign(self.make_members(1)))
         self.send(

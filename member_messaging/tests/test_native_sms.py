@@ -121,6 +121,61 @@ class TestNativeSms(MemberMessagingCommon):
             ],
         )
 
+    def get_refusals(self):
+        return self.customer.member_profile_id.consent_ids.filtered(
+            lambda consent: consent.state == "refused"
+        )
+
+    def test_number_that_refuses(self):
+        """What a provider tells about an order's SMS holds for promotions."""
+        self.enrol(self.customer)
+        notification = self.post()
+        self.send(lambda m: SendResult(m.key, Outcome.OPTOUT, None, "21610", "STOP"))
+        self.assertEqual(notification.failure_type, "sms_not_allowed")
+        self.assertRecordValues(
+            self.get_refusals(),
+            [
+                {
+                    "purpose": "promotion",
+                    "source": "reply",
+                    "evidence": "Test Account: 21610",
+                }
+            ],
+        )
+        self.assertFalse(self.env["member.complaint"].search([]))
+
+    def test_number_that_refuses_by_its_report(self):
+        self.enrol(self.customer)
+        self.post()
+        self.send()
+        for _told in range(2):
+            self.report("failed", outcome=Outcome.OPTOUT, provider_code="MBBLACK")
+        self.assertEqual(self.get_refusals().evidence, "Test Account: MBBLACK")
+
+    def test_stranger_that_refuses(self):
+        self.post()
+        self.send(lambda m: SendResult(m.key, Outcome.OPTOUT, None, "21610"))
+        self.assertEqual(self.get_outbox().reason, "refused")
+
+    def test_message_of_the_same_number_is_another_one(self):
+        """Messages of campaigns and others count each for themselves: a provider that
+        is told our number must not take one for the other."""
+        profile = self.enrol(self.customer)
+        promotion = self.make_sent(profile)
+        self.post()
+        self.env.cr.execute(
+            "UPDATE member_service_message SET id = %s WHERE id = %s",
+            (promotion.id, self.get_outbox().id),
+        )
+        self.env.invalidate_all()
+        # the provider answers with a reference made of ours
+        [outbound] = self.send()
+        self.assertEqual(outbound.address, promotion.address)
+        self.assertEqual(int(outbound.key), -promotion.id, "and still a number")
+        self.report("delivered")
+        self.assertEqual(self.get_outbox().state, "delivered")
+        self.assertEqual(promotion.state, "sent")
+
     def test_not_delivered(self):
         notification = self.post()
         self.send()

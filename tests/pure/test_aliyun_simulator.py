@@ -40,6 +40,15 @@ def test_thousand_times_the_same_words(simulator):
     }
 
 
+def test_variables_of_one_fail_nobody_else(simulator):
+    messages = batch(8)
+    messages[3] = message("3", "+8613800138003", params={"name": "x"})
+    results = adapter(simulator).send(messages)
+    assert outcomes(results) == {Outcome.OK: 7, Outcome.BUG: 1}
+    assert results[3].provider_code == "isv.TEMPLATE_MISSING_PARAMETERS"
+    assert set(simulator.accepted.values()) == {1}
+
+
 @pytest.mark.parametrize("part", ["query", "body", "header"])
 def test_everything_is_signed(simulator, part):
     gateway = adapter(simulator)

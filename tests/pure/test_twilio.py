@@ -390,6 +390,14 @@ def test_refused(simulator, options, values, code, outcome):
     assert not simulator.accepted
 
 
+def test_callback_address_twilio_does_not_take(simulator):
+    gateway = adapter(simulator)
+    url = "https://my_shop.example.com/callback"
+    gateway.config = dataclasses.replace(gateway.config, callback_url=url)
+    (result,) = gateway.send([message(address=NUMBER)])
+    assert (result.provider_code, result.outcome) == ("21609", Outcome.PAUSE)
+
+
 def test_every_error_on_demand(simulator):
     gateway = adapter(simulator)
     for code, outcome in ERROR_OUTCOMES.items():

@@ -150,7 +150,7 @@ class AliyunSimulator(Simulator):
 
     def _send_sms(self, params):
         phones = params.get("PhoneNumbers", "").split(",")
-        texts = [json.loads(params.get("TemplateParam") or "{}")] * len(phones)
+        texts = [_read_json(params.get("TemplateParam") or "{}")] * len(phones)
         signatures = [params.get("SignName", "")] * len(phones)
         return self._accept("SendSms", params, phones, signatures, texts)
 
@@ -302,13 +302,17 @@ def _hex_hmac(secret, text):
     return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
-def _array(params, name):
+def _read_json(text, name="TemplateParam"):
     try:
-        values = json.loads(params[name])
-    except KeyError:
-        raise Refusal(f"MissingParameter.{name}", status=400) from None
+        return json.loads(text)
     except ValueError:
         raise Refusal("isv.INVALID_JSON_PARAM", name) from None
+
+
+def _array(params, name):
+    if name not in params:
+        raise Refusal(f"MissingParameter.{name}", status=400)
+    values = _read_json(params[name], name)
     if not isinstance(values, list):
         raise Refusal("isv.INVALID_JSON_PARAM", name)
     return values

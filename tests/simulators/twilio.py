@@ -179,7 +179,8 @@ class TwilioSimulator(Simulator):
         if to in self.stopped:
             raise Refusal("21610", "Attempt to send to unsubscribed recipient")
         callback = form.get("StatusCallback", "")
-        if callback and not urlsplit(callback).hostname:
+        host = urlsplit(callback).hostname or ""
+        if callback and (not host or "_" in host):
             raise Refusal("21609", "Invalid 'StatusCallback' URL")
         reference = f"SM{uuid.uuid4().hex}"
         message = Message(
