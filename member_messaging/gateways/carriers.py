@@ -63,9 +63,9 @@ def _read_time(text: str) -> datetime | None:
 
 
 #: Result class by carrier code in a delivery report. A block list says that somebody
-#: refuses, not that somebody has complained about this message. The codes are not standardised;
-#: one that is not listed (above all the ``MA:`` family, which vendors explain in three
-#: different ways) is a failure without further consequence.
+#: refuses, not that somebody has complained about this message. The codes are not
+#: standardised; one that is not listed (above all the ``MA:`` family, which vendors
+#: explain in three different ways) is a failure without further consequence.
 RECEIPT_OUTCOMES = {
     **dict.fromkeys(
         ("EXPIRED", "UNDELIV", "MK:0010", "MK:0023", "002"), Outcome.POSTPONE

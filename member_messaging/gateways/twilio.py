@@ -201,7 +201,10 @@ class TwilioGateway(Gateway):
 
     def _read_refusal(self, key: str, response: HttpResponse) -> SendResult:
         answer = response.json()
-        code, message = clean_text(answer.get("code")), clean_text(answer.get("message"))
+        code, message = (
+            clean_text(answer.get("code")),
+            clean_text(answer.get("message")),
+        )
         outcome = outcome_by_status(response.status, bool(code))
         if response.status == 401:
             outcome = Outcome.PAUSE

@@ -46,10 +46,7 @@ class MemberMessage(models.Model):
         results = {result.key: result for result in done.results}
         self.env["member.gateway.load"]._give_back(
             gateway,
-            [
-                (row, *self._get_bill(row, results.get(get_key(row))))
-                for row in claimed
-            ],
+            [(row, *self._get_bill(row, results.get(get_key(row)))) for row in claimed],
         )
 
     @staticmethod

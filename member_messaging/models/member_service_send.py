@@ -181,8 +181,8 @@ class MemberServiceMessage(models.Model):
 
     @api.model
     def _refuse_opted_out(self, gateway, codes):
-        """A provider tells that somebody refuses: promotions are meant as well, whatever
-        message it tells it about.
+        """A provider tells that numbers refuse: that holds for promotions, whatever
+        message it was told about.
 
         :param dict codes: number → the provider's code
         """

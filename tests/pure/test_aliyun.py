@@ -455,7 +455,9 @@ def test_same_words_for_all_are_not_halved(code, outcome):
 
 def test_refusal_of_one_by_an_own_table():
     """Which codes say that somebody refuses, the account may know better."""
-    config = dataclasses.replace(CONFIG, options={"send_outcomes": {"isv.B*": "optout"}})
+    config = dataclasses.replace(
+        CONFIG, options={"send_outcomes": {"isv.B*": "optout"}}
+    )
     answer = refuse_if("isv.BLOCKED_NUMBER", "13800138003")
     results = build(AliyunGateway, answer, config=config).send(BATCH)
     assert [r.key for r in results if r.outcome is not Outcome.OK] == ["3"]

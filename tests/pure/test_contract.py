@@ -342,7 +342,11 @@ def test_answers_that_cannot_be_stored(code, name):
         [3],
         {"messages": [3, None], "results": [3]},
         {"Code": "OK", "TotalCount": 10**9, "SmsSendDetailDTOs": [3]},
-        {"Code": "OK", "TotalCount": 10**9, "SmsSendDetailDTOs": {"SmsSendDetailDTO": 3}},
+        {
+            "Code": "OK",
+            "TotalCount": 10**9,
+            "SmsSendDetailDTOs": {"SmsSendDetailDTO": 3},
+        },
         {
             "Code": "OK",
             "TotalCount": 10**9,

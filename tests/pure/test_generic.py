@@ -227,7 +227,11 @@ def test_own_reference_where_there_is_no_other():
 def test_own_codes_go_before_the_settings():
     own = {"send_outcomes": {"1": "optout", "8*": "content"}}
     config = dataclasses.replace(CONFIG, options={**OPTIONS["generic"], **own})
-    for code, outcome in ((1, Outcome.OPTOUT), (8, Outcome.RETRY), (81, Outcome.CONTENT)):
+    for code, outcome in (
+        (1, Outcome.OPTOUT),
+        (8, Outcome.RETRY),
+        (81, Outcome.CONTENT),
+    ):
         gateway = build(GenericGateway, reply({"code": code}), config=config)
         assert gateway.send([message()])[0].outcome is outcome
 
