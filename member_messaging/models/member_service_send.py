@@ -188,11 +188,15 @@ class MemberServiceMessage(models.Model):
         """
         if not codes:
             return
+        # everybody who uses one of the numbers
+        profiles = self.env["member.profile"].search(
+            [("partner_id.phone_sanitized", "in", list(codes))]
+        )
         # sudo: the provider's word is recorded whoever runs the sender
         self.env["member.consent"].sudo()._refuse_each(
             {
                 profile: f"{gateway.name}: {codes[profile.partner_id.phone_sanitized]}"
-                for profile in self.env["member.inbound"]._find_profiles(codes)
+                for profile in profiles
             },
             gateway.channel,
             "reply",
