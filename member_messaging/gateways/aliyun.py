@@ -71,8 +71,7 @@ ERROR_OUTCOMES = {
     "isp.SYSTEM_ERROR": Outcome.RETRY,
     "isp.UNKNOWN": Outcome.RETRY,
     "ServiceUnavailable*": Outcome.RETRY,
-    # Not documented whether something was sent before the error: never again in doubt.
-    "InternalError*": Outcome.AMBIGUOUS,
+    "InternalError*": Outcome.RETRY,
     # We never repeat a request at transport level, so the first one was refused; the
     # next attempt has a new nonce.
     "SignatureNonceUsed": Outcome.RETRY,

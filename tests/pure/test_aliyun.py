@@ -336,7 +336,7 @@ def test_numbers(address, number):
         ("Throttling.User", 400, Outcome.RETRY),
         ("isp.SYSTEM_ERROR", 200, Outcome.RETRY),
         ("ServiceUnavailable", 503, Outcome.RETRY),
-        ("InternalError", 500, Outcome.AMBIGUOUS),
+        ("InternalError", 500, Outcome.RETRY),
         ("SignatureNonceUsed", 400, Outcome.RETRY),
         ("isv.BUSINESS_LIMIT_CONTROL", 200, Outcome.POSTPONE),
         ("isv.MOBILE_NUMBER_ILLEGAL", 200, Outcome.BADNUM),
