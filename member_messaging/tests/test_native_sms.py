@@ -212,7 +212,9 @@ class TestNativeSms(MemberMessagingCommon):
         self.assertEqual(self.get_outbox().state, "queued")
         self.assertEqual(notification.notification_status, "process")
         self.gateway.with_user(self.manager).action_activate()
-        self.get_outbox().due_date = self.get_outbox().create_date
+        self.get_outbox().due_date = fields.Datetime.subtract(
+            fields.Datetime.now(), seconds=1
+        )
         self.assertEqual(len(self.send()), 1)
 
     def test_resending_sends_once_more(self):
