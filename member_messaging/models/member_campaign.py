@@ -227,12 +227,8 @@ class MemberCampaign(models.Model):
     @api.depends("channel", "company_id")
     def _compute_gateway_id(self):
         for campaign in self:
-            campaign.gateway_id = self.env["member.gateway"].search(
-                [
-                    ("channel", "=", campaign.channel),
-                    ("company_id", "=", campaign.company_id.id),
-                ],
-                limit=1,
+            campaign.gateway_id = self.env["member.gateway"]._propose(
+                campaign.company_id, campaign.channel
             )
 
     def _group_expand_state(self, states, domain):

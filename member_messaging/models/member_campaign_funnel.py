@@ -10,6 +10,9 @@ from odoo.tools.misc import babel_locale_parse, formatLang, get_lang
 from ..tools.throttle import HEADROOM
 from .member_consent import ADVERTISING
 
+#: A pause so short is not worth a word.
+SOON = timedelta(minutes=15)
+
 
 class MemberCampaign(models.Model):
     """The figures of a campaign on its form and card."""
@@ -77,8 +80,8 @@ class MemberCampaign(models.Model):
         lines = [
             self.env._(
                 "%(reached)s of %(selected)s members will get it.",
-                reached=reached,
-                selected=reached + sum(reach.values()),
+                reached=formatLang(self.env, reached, digits=0),
+                selected=formatLang(self.env, reached + sum(reach.values()), digits=0),
             )
         ]
         parts = self._get_parts()
@@ -103,7 +106,10 @@ class MemberCampaign(models.Model):
             {"key": reason, "label": labels[reason], "count": count}
             for reason, count in sorted(reach.items(), key=lambda item: -item[1])
         ]
-        lines += [f"{loss['count']} · {loss['label']}" for loss in losses]
+        lines += [
+            f"{formatLang(self.env, loss['count'], digits=0)} · {loss['label']}"
+            for loss in losses
+        ]
         return {
             "forecast": "\n".join(lines),
             "forecast_losses": losses,
@@ -261,26 +267,54 @@ class MemberCampaign(models.Model):
                 written=self.written_count,
                 selected=self.frozen_count,
             )
-        start = max(self.scheduled_date, fields.Datetime.now())
+        return self._describe_rest()
+
+    def _describe_rest(self):
+        """:returns: how many messages are still to leave, and when: not before the
+        hours in which their members may be written to
+        """
+        now = fields.Datetime.now()
+        first, last = self._get_due_dates()
+        start = max(self.scheduled_date, first or now, now)
         rate = self._get_expected_rate()
+        end = rate and start + timedelta(seconds=self.open_count / rate)
+        if last and last > now:
+            end = max(end or last, last)
         values = {
-            "count": self.open_count,
+            "count": formatLang(self.env, self.open_count, digits=0),
             "start": self._format_time(start),
-            "end": rate
-            and self._format_time(start + timedelta(seconds=self.open_count / rate)),
+            "end": end and self._format_time(end),
         }
         if self.state == "scheduled":
-            if rate:
+            if end:
                 return self.env._(
                     "%(count)s messages leave from %(start)s to about %(end)s.",
                     **values,
                 )
             return self.env._("%(count)s messages leave from %(start)s.", **values)
-        if rate and self.open_count:
+        if self.open_count and start - now > SOON:
+            return self.env._(
+                "%(count)s messages are still to leave: the next at %(start)s, the "
+                "last at about %(end)s. Till then they wait, for the hours in which "
+                "their members may be written to or for another try.",
+                **values,
+            )
+        if end and self.open_count:
             return self.env._(
                 "%(count)s messages are still to leave, until about %(end)s.", **values
             )
         return self.env._("%(count)s messages are still to leave.", **values)
+
+    def _get_due_dates(self):
+        """:returns: when the first and the last message that waits is due; None if
+        none does
+        """
+        [dates] = self.env["member.message"]._read_group(
+            [("campaign_id", "=", self.id), ("state", "=", "queued")],
+            [],
+            ["due_date:min", "due_date:max"],
+        )
+        return dates
 
     def _get_expected_rate(self):
         """:returns: messages per second: what the gateway allows, or less if the

@@ -86,7 +86,7 @@ class MemberTemplate(models.Model):
 
     @api.depends("body", "lang", "category", "preview_profile_id")
     def _compute_preview(self):
-        gateway = self.env["member.gateway"].search([], limit=1)
+        gateway = self.env["member.gateway"]._propose(self.env.company, "sms")
         for record in self:
             body = record._render_sample(gateway, record.preview_profile_id)
             record.preview_body = body

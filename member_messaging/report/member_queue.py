@@ -1,5 +1,5 @@
 from odoo import fields, models
-from odoo.tools import SQL
+from odoo.tools import SQL, format_datetime
 
 from ..models.member_message import CLAIMED, UNCERTAIN, WAITS
 
@@ -131,7 +131,11 @@ class MemberQueue(models.Model):
                 "stopped": self.env._(
                     "A manager has stopped all sending: Configuration > Sending Policy."
                 ),
-                "paused": gateway.pause_reason,
+                "paused": gateway.pause_reason
+                or self.env._(
+                    "Not in use yet: Configuration > Gateways says what is missing."
+                ),
+                "idle": queue.status == "idle" and queue._describe_later(),
                 "resting": self.env._(
                     "%(error)s. Tried again at %(time)s by itself; nothing is lost.",
                     error=gateway.last_error or self.env._("No answer"),
@@ -146,6 +150,25 @@ class MemberQueue(models.Model):
                     "minutes, ask the administrator whether scheduled actions run."
                 ),
             }.get(queue.status, False)
+
+    def _describe_later(self):
+        """:returns: when the next of the messages that wait is due, False if none is"""
+        if not self.later_count:
+            return False
+        [(due_date,)] = self.env["member.message"]._read_group(
+            [
+                ("gateway_id", "=", self.gateway_id.id),
+                ("state", "=", "queued"),
+                ("campaign_id.state", "in", ("scheduled", "sending")),
+            ],
+            [],
+            ["due_date:min"],
+        )
+        return due_date and self.env._(
+            "The next message leaves at %s: what is planned for later, or waits for "
+            "the hours in which its member may be written to.",
+            format_datetime(self.env, due_date, dt_format="short"),
+        )
 
     def _action_view(self, domain, name):
         self.ensure_one()

@@ -86,6 +86,18 @@ class TestCampaign(MemberMessagingCommon):
         campaign = self.make_campaign(self.profiles, gateway_id=False)
         self.assertProblem(campaign, "There is no gateway for this channel")
 
+    def test_gateway_that_is_being_set_up_is_not_proposed(self):
+        """New ones come first in the list, as their price is not known yet."""
+        self.env["member.gateway"].with_context(member_gateway_state="paused").create(
+            {"name": "Being Set Up", "provider": "twilio", "priority": 1}
+        )
+        self.make_aliyun_gateway(api_key=False, priority=2)
+        campaigns = self.env["member.campaign"].with_user(self.staff)
+        self.assertEqual(campaigns.create({"name": "New"}).gateway_id, self.gateway)
+        self.gateway.active = False
+        proposed = campaigns.create({"name": "New"}).gateway_id
+        self.assertEqual(proposed.name, "Being Set Up", "its problems are told")
+
     def test_paused_gateway(self):
         self.gateway.with_user(self.manager).action_pause()
         self.assertProblem(

@@ -10,7 +10,7 @@ from psycopg2.errors import CheckViolation
 from odoo import Command, fields
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
-from odoo.tools import mute_logger
+from odoo.tools import format_datetime, mute_logger
 
 from ..gateways import ADAPTERS
 from ..gateways.dispatch import Dispatched
@@ -33,6 +33,23 @@ class TestSteps(MemberMessagingCommon):
         return self.make_campaign(
             self.profiles, segment_ids=[Command.set(self.segment.ids)], **values
         )
+
+    def test_progress_knows_of_messages_that_wait_for_the_morning(self):
+        campaign = self.make_open_campaign()
+        messages = self.launch(campaign).filtered(lambda m: m.state == "queued")
+        now = fields.Datetime.now()
+        for hours, message in enumerate(messages[:2], start=10):
+            message.due_date = now + timedelta(hours=hours)
+        self.send()
+        rest = messages.filtered(lambda m: m.state == "queued")
+        self.assertEqual(rest, messages[:2])
+        campaign.invalidate_recordset()
+        self.assertEqual(campaign.state, "sending")
+        first, last = (
+            campaign._format_time(now + timedelta(hours=hours)) for hours in (10, 11)
+        )
+        self.assertIn(f"the next at {first}", campaign.progress_hint)
+        self.assertIn(f"the last at about {last}", campaign.progress_hint)
 
     def test_audience_is_that_of_the_launch(self):
         """The planner is stopped after its first step; somebody joins; it goes on."""
@@ -540,6 +557,24 @@ class TestControl(MemberMessagingCommon):
             self.assertEqual(
                 self.env["member.message"].search(action["domain"]), expected
             )
+
+    def test_queue_says_when_what_waits_leaves(self):
+        queue = self.env["member.queue"].with_user(self.staff)
+        [row] = queue.search([("gateway_id", "=", self.gateway.id)])
+        self.assertFalse(row.hint)
+        messages = self.launch(self.make_campaign(self.profiles))
+        due = fields.Datetime.now() + timedelta(hours=3)
+        messages.write({"due_date": due + timedelta(hours=1)})
+        messages[1].due_date = due
+        self.env.flush_all()
+        row.invalidate_recordset()
+        self.assertEqual((row.status, row.later_count), ("idle", 3))
+        time = format_datetime(row.env, due, dt_format="short")
+        self.assertIn(f"The next message leaves at {time}", row.hint)
+        self.gateway.write({"state": "paused", "pause_reason": False})
+        self.env.flush_all()
+        row.invalidate_recordset()
+        self.assertIn("Not in use yet", row.hint)
 
     def test_what_was_launched_cannot_be_deleted(self):
         campaign = self.make_campaign(self.profiles)
