@@ -2,13 +2,22 @@ import secrets
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import SQL, ormcache
+from odoo.tools import SQL, LazyTranslate, ormcache
 
 from ..gateways import ADAPTERS
 from ..gateways.errors import UnsupportedFeature
 from ..gateways.types import GatewayConfig, Outcome
 from .member_consent import CHANNELS
 
+_lt = LazyTranslate(__name__)
+
+#: Providers whose names are words; the others are called as they call themselves.
+PROVIDER_NAMES = {
+    "aliyun": _lt("Alibaba Cloud SMS"),
+    "tencent": _lt("Tencent Cloud SMS"),
+    "generic": _lt("Generic HTTP"),
+    "sandbox": _lt("Sandbox"),
+}
 #: What every provider needs, as ``GatewayConfig`` calls it too.
 CONFIG_FIELDS = ("api_key", "api_secret", "endpoint", "signature", "callback_secret")
 
@@ -143,7 +152,12 @@ class MemberGateway(models.Model):
 
     @api.model
     def _selection_provider(self):
-        return [(code, adapter.name) for code, adapter in ADAPTERS.items()]
+        return [
+            (code, self.env._(PROVIDER_NAMES[code]))
+            if code in PROVIDER_NAMES
+            else (code, adapter.name)
+            for code, adapter in ADAPTERS.items()
+        ]
 
     @api.depends("callback_secret")
     def _compute_report_url(self):
@@ -234,17 +248,17 @@ class MemberGateway(models.Model):
 
     def _probe(self):
         """:returns: ``probe_state``, and a sentence about it"""
-        adapter = self._get_adapter()
+        provider = dict(self._selection_provider())[self.provider]
         try:
-            result = adapter.probe()
+            result = self._get_adapter().probe()
         except UnsupportedFeature:
             return "unsupported", self.env._(
                 "%s cannot be asked about an account without sending: send a test SMS "
                 "to yourself.",
-                adapter.name,
+                provider,
             )
         if result.outcome is Outcome.OK:
-            return "ok", self.env._("%s accepts the account.", adapter.name)
+            return "ok", self.env._("%s accepts the account.", provider)
         return "failed", self._explain(
             result.provider_code, result.provider_message, result.outcome
         )
@@ -268,15 +282,44 @@ class MemberGateway(models.Model):
     def _check_account(self):
         """:raises UserError: the provider needs something that is not filled in"""
         for gateway in self:
-            if missing := gateway._get_adapter().check_config():
+            missing = gateway._get_adapter().check_config()
+            if not missing:
+                continue
+            values = {
+                "gateway": gateway.name,
+                "fields": ", ".join(map(gateway._get_label, missing)),
+            }
+            if self.env.user.has_group("base.group_system"):
                 raise UserError(
                     self.env._(
-                        "Gateway %(gateway)s cannot send yet. Ask an administrator to "
-                        "fill in: %(fields)s.",
-                        gateway=gateway.name,
-                        fields=", ".join(map(gateway._get_label, missing)),
+                        "Gateway %(gateway)s cannot send yet. Fill in first: "
+                        "%(fields)s.",
+                        **values,
                     )
                 )
+            raise UserError(
+                self.env._(
+                    "Gateway %(gateway)s cannot send yet. Ask an administrator to fill "
+                    "in: %(fields)s.",
+                    **values,
+                )
+            )
+
+    @api.model
+    def _propose(self, company, channel):
+        """:returns: what new campaigns leave through: the first gateway in the list
+        that can send, so that one somebody is setting up is in nobody's way; if none
+        can, the first one, which says what is missing
+        """
+        gateways = self.search(
+            [("company_id", "=", company.id), ("channel", "=", channel)]
+        )
+        ready = gateways.filtered(
+            lambda gateway: (
+                gateway.state == "active" and not gateway._get_adapter().check_config()
+            )
+        )
+        return (ready or gateways)[:1]
 
     def _get_label(self, name):
         """:returns: label of a field of the account, as its provider says

@@ -3,8 +3,15 @@ from odoo.tools import LazyTranslate
 
 from ..gateways import ADAPTERS
 from ..gateways.types import Capability
+from ..tools.links import is_public
 
 _lt = LazyTranslate(__name__)
+
+REGISTERED = _lt(
+    "As registered, without brackets. Recipients read it in front of the text: "
+    "【Signature】…"
+)
+IN_FRONT = _lt("Stands in front of the text, if filled in.")
 
 #: What a provider's console calls the fields of an account, and where it shows them.
 #: Fields an adapter does not require are hidden; a provider without an entry shows all
@@ -23,6 +30,7 @@ GUIDES = {
             _lt("AccessKey Secret"),
             _lt("Shown once only, when the AccessKey is created."),
         ),
+        "signature": (_lt("Signature"), REGISTERED),
         "callback": _lt(
             "Short Message Service console > General Settings > Message Receipts: HTTP "
             "batch push, this address for SmsReport (delivery reports) and for SmsUp "
@@ -42,6 +50,7 @@ GUIDES = {
             _lt("SecretKey"),
             _lt("Shown once only, when the key is created."),
         ),
+        "signature": (_lt("Signature"), REGISTERED),
         "callback": _lt(
             "SMS console > Application Management > your application > Callbacks: this "
             "address for delivery status and for replies."
@@ -59,10 +68,7 @@ GUIDES = {
             _lt("Auth Token"),
             _lt("Twilio Console > Account Dashboard > Account Info > Show."),
         ),
-        "signature": (
-            _lt("Brand"),
-            _lt("Stands in front of the text, if filled in."),
-        ),
+        "signature": (_lt("Brand"), IN_FRONT),
         "callback": _lt(
             "Delivery reports find their way by themselves. For replies: Twilio "
             "Console > Phone Numbers > your number, or Messaging > Services > "
@@ -76,12 +82,32 @@ GUIDES = {
         ),
         "endpoint": (
             _lt("Base URL"),
-            _lt("Infobip portal, home page; it is your account's own."),
+            _lt(
+                "Infobip portal, home page; it is your account's own, such as "
+                "y3kq5n.api.infobip.com."
+            ),
         ),
+        "signature": (_lt("Brand"), IN_FRONT),
         "callback": _lt(
-            "Infobip portal > Developer Tools > Subscriptions Management for delivery "
-            "reports; Channels and Numbers > Numbers > your number > Forward to HTTP "
-            "for replies."
+            "Delivery reports find their way by themselves. For replies: Infobip "
+            "portal > Channels and Numbers > Numbers > your number > Forward to HTTP."
+        ),
+    },
+    "generic": {
+        "api_key": (
+            _lt("API Key"),
+            _lt(
+                "Is put where {{ api_key }} stands in the call. Empty if there is none."
+            ),
+        ),
+        "api_secret": (
+            _lt("API Secret"),
+            _lt("Is put where {{ api_secret }} stands in the call, and never shown."),
+        ),
+        "signature": (_lt("Brand"), IN_FRONT),
+        "callback": _lt(
+            "Give this address to the provider, in its console or by its support, for "
+            "delivery reports and for replies. Describe further up what it posts there."
         ),
     },
 }
@@ -111,6 +137,9 @@ class MemberGateway(models.Model):
     template_hint = fields.Char(compute="_compute_guide")
     has_callback = fields.Boolean(compute="_compute_guide")
     has_registration = fields.Boolean(compute="_compute_guide")
+    is_callback_public = fields.Boolean(
+        compute="_compute_is_callback_public", groups="base.group_system"
+    )
 
     @api.depends("provider")
     @api.depends_context("lang")
@@ -129,12 +158,18 @@ class MemberGateway(models.Model):
             gateway.has_callback = Capability.WEBHOOK in can
             gateway.has_registration = Capability.REGISTERED_TEMPLATES in can
 
+    @api.depends("report_url")
+    def _compute_is_callback_public(self):
+        for gateway in self:
+            gateway.is_callback_public = is_public(gateway.report_url)
+
     def _is_shown(self, name, adapter):
         """:returns: whether the provider has a use for a field"""
         return (
             name == "signature"
             or name in adapter.required_fields
-            or not (self.provider in GUIDES or adapter.is_simulation)
+            or name
+            in GUIDES.get(self.provider, () if adapter.is_simulation else GENERAL)
         )
 
     def _get_label(self, name):

@@ -66,6 +66,47 @@ class TestGatewaySetup(MemberMessagingCommon):
         self.assertIn("RAM > Users", gateway.api_key_hint)
         self.assertIn("SmsUp", gateway.callback_hint)
 
+    def test_each_provider_has_the_fields_it_reads(self):
+        gateways = self.env["member.gateway"].with_user(self.administrator)
+        for provider, labels in (
+            ("tencent", ("SecretId", "SecretKey", False)),
+            ("twilio", ("Account SID", "Auth Token", False)),
+            ("infobip", ("API Key", False, "Base URL")),
+            # its address is a part of the call
+            ("generic", ("API Key", "API Secret", False)),
+        ):
+            form = Form(gateways)
+            form.provider = provider
+            for name, label in zip(
+                ("api_key", "api_secret", "endpoint"), labels, strict=True
+            ):
+                with self.subTest(provider=provider, field=name):
+                    self.assertEqual(getattr(form, f"{name}_label"), label)
+                    if label:
+                        self.assertFalse(
+                            getattr(form, name), "there is a field to fill in"
+                        )
+
+    def test_whoever_can_fill_it_in_is_told_so(self):
+        gateway = self.make_aliyun_gateway(api_key=False)
+        for user, words in (
+            (self.administrator, "Fill in first: AccessKey ID"),
+            (self.manager, "Ask an administrator to fill in: AccessKey ID"),
+        ):
+            with self.assertRaisesRegex(UserError, words):
+                gateway.with_user(user).action_activate()
+
+    def test_callback_address_nobody_reaches_is_told(self):
+        gateway = self.make_aliyun_gateway()
+        parameters = self.env["ir.config_parameter"]
+        for url, is_public in (
+            ("http://127.0.0.1:8069", False),
+            ("https://shop.example.com", True),
+        ):
+            parameters.set_param("web.base.url", url)
+            gateway.invalidate_recordset()
+            self.assertEqual(gateway.is_callback_public, is_public)
+
     def test_sandbox_needs_no_keys(self):
         self.assertRecordValues(
             self.gateway,

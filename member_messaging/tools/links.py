@@ -6,6 +6,11 @@ browsers to be ready. None of them is a member who clicked.
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+#: Names that lead nowhere outside of a network (RFC 6761, 6762, 8375).
+PRIVATE_DOMAINS = (".localhost", ".local", ".internal", ".home.arpa", ".lan", ".test")
 
 #: Pieces of user agents, in lower case, that belong to programs.
 #:
@@ -117,3 +122,18 @@ def is_bot(
         name.lower() in _PURPOSE_HEADERS and _UNASKED.search(value.lower())
         for name, value in (headers or {}).items()
     )
+
+
+def is_public(url):
+    """Tell whether an address can be one that others reach over the internet.
+
+    Names are not looked up: what a name server says here need not hold elsewhere.
+
+    :returns: False for this computer, private networks and names without a domain
+    :rtype: bool
+    """
+    host = (urlsplit(url or "").hostname or "").rstrip(".")
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith(PRIVATE_DOMAINS)

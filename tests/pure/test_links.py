@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.links import is_bot
+from tools.links import is_bot, is_public
 
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
@@ -79,3 +79,23 @@ def test_head():
 )
 def test_prefetch(headers):
     assert is_bot(IPHONE, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://shop.example.com/x", True),
+        ("https://8.8.8.8/x", True),
+        ("https://[2400:3200::1]/x", True),
+        ("http://localhost:8069/x", False),
+        ("http://127.0.0.1:8069/x", False),
+        ("http://10.1.2.3/x", False),
+        ("http://[::1]/x", False),
+        ("http://odoo/x", False),
+        ("http://odoo.local./x", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_addresses_that_others_reach(url, expected):
+    assert is_public(url) is expected
