@@ -35,6 +35,38 @@ class MemberCampaign(models.Model):
     )
     approved_date = fields.Datetime(string="Approved On", readonly=True, copy=False)
     fingerprints = fields.Json(readonly=True, copy=False)
+    approval_hint = fields.Char(
+        string="Second Person", compute="_compute_approval_hint"
+    )
+    is_left_to_others = fields.Boolean(compute="_compute_approval_hint")
+
+    @api.depends("state", "submitter_id", "gateway_id", "segment_ids", "preview_body")
+    @api.depends_context("uid")
+    def _compute_approval_hint(self):
+        """Say before somebody presses the button whom it will refuse, and why."""
+        self.approval_hint = False
+        self.is_left_to_others = False
+        for campaign in self.filtered(lambda c: c.state in ("draft", "review")):
+            if not campaign.segment_ids or not (
+                reasons := campaign._find_approval_reasons()
+            ):
+                continue
+            values = {"because": "; ".join(reasons)}
+            campaign.is_left_to_others = (
+                campaign.state == "review" and campaign.submitter_id == self.env.user
+            )
+            if campaign.is_left_to_others:
+                campaign.approval_hint = self.env._(
+                    "You submitted this campaign, so another manager has to launch it: "
+                    "%(because)s.",
+                    **values,
+                )
+            else:
+                campaign.approval_hint = self.env._(
+                    "Has to be launched by another manager than the one who submits "
+                    "it: %(because)s.",
+                    **values,
+                )
 
     # ----------------------------------------------------------------- what it is
 

@@ -41,6 +41,18 @@ class TestApproval(MemberMessagingCommon):
         self.assertEqual(campaign.state, "scheduled")
         self.assertEqual(campaign.approver_id, self.colleague)
 
+    def test_the_form_says_who_cannot_launch_it(self):
+        campaign = self.submit(self.manager)
+        self.assertFalse(campaign.approval_hint or campaign.is_left_to_others)
+        self.policy.approval_count = 2
+        campaign.invalidate_recordset()
+        self.assertTrue(campaign.is_left_to_others)
+        self.assertIn("You submitted", campaign.approval_hint)
+        self.assertIn("it goes to 3 members, more than 2", campaign.approval_hint)
+        campaign = campaign.with_user(self.colleague)
+        self.assertFalse(campaign.is_left_to_others)
+        self.assertIn("another manager", campaign.approval_hint)
+
     def test_big_campaigns_are_submitted_first(self):
         self.policy.approval_count = 2
         campaign = self.make_campaign(self.profiles).with_user(self.manager)
