@@ -427,3 +427,37 @@ class ResPartner(models.Model):
 
     def action_member_record_consent(self):
         return self.member_profile_id.action_record_consent()
+
+
+class MemberInbound(models.Model):
+    """Who answers a reply sees beside it who the member is, and what has happened."""
+
+    _inherit = "member.inbound"
+
+    member_tier_id = fields.Many2one(related="profile_id.tier_id", related_sudo=False)
+    member_lifecycle = fields.Selection(
+        related="profile_id.lifecycle", related_sudo=False
+    )
+    member_consent_state = fields.Selection(
+        related="profile_id.consent_state", related_sudo=False
+    )
+    member_order_count = fields.Integer(
+        related="profile_id.order_count", related_sudo=False
+    )
+    member_currency_id = fields.Many2one(
+        related="profile_id.currency_id", related_sudo=False
+    )
+    member_revenue = fields.Monetary(
+        related="profile_id.revenue",
+        related_sudo=False,
+        currency_field="member_currency_id",
+    )
+    member_last_order_date = fields.Datetime(
+        related="profile_id.last_order_date", related_sudo=False
+    )
+    member_last_product_id = fields.Many2one(
+        related="profile_id.last_product_id", related_sudo=False
+    )
+    member_timeline_ids = fields.One2many(
+        related="profile_id.timeline_ids", related_sudo=False
+    )

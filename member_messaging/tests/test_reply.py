@@ -51,6 +51,15 @@ class TestReply(MemberMessagingCommon):
         )
         return messages.sorted("id").mapped("body")
 
+    def test_staff_see_the_member_beside_the_reply(self):
+        [reply] = self.receive("Do you open on Sunday?")
+        reply = reply.with_user(self.staff)
+        self.assertEqual(reply.member_consent_state, "granted")
+        self.assertEqual(reply.member_tier_id, self.profile.tier_id)
+        self.assertEqual(reply.member_timeline_ids, self.profile.timeline_ids)
+        [stranger] = self.receive("Hello", address="+8613900000001")
+        self.assertFalse(stranger.with_user(self.staff).member_timeline_ids)
+
     def get_states(self):
         return self.profile.consent_ids.sorted("id").mapped("state")
 
