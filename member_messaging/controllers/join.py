@@ -69,7 +69,7 @@ class JoinController(PublicPage):
         joins = request.env["member.join"].sudo()  # sudo: as above
         join = joins._find(company, token) if KEY.fullmatch(token) else joins
         if not join:
-            raise request.not_found()
+            raise self._not_found()
         company = company.with_context(lang=join.lang)
         if request.httprequest.method != "POST":
             return self._render_join("join_confirm", company)
@@ -97,17 +97,10 @@ class JoinController(PublicPage):
         if KEY.fullmatch(key):
             companies = companies.search([("member_join_key", "=", key)])
         if not companies:
-            raise request.not_found()
+            raise self._not_found()
         lang = self._get_lang(companies)
         request.update_context(lang=lang)
         return companies.with_context(lang=lang)
-
-    @staticmethod
-    def _get_lang(company):
-        """The first of the visitor's and the company's languages that is installed."""
-        installed = dict(request.env["res.lang"].get_installed())
-        wanted = (request.best_lang, company.partner_id.lang, *installed)
-        return next(lang for lang in wanted if lang in installed)
 
     def _render_join(self, page, company, **values):
         return self._render_page(
@@ -172,7 +165,10 @@ class JoinController(PublicPage):
         if not values["name"]:
             return request.env._("Please enter your name.")
         if not values["phone"]:
-            return request.env._("This is no valid phone number.")
+            return request.env._(
+                "This is no valid mobile number. Please check the digits; begin with + "
+                "and the country's code if it is a foreign one."
+            )
         if values["birthday"] is None:
             return request.env._("This cannot be a birthday.")
         if values["is_agreed"] and request.env["member.join"]._is_child(

@@ -92,12 +92,11 @@ class LandingController(PublicPage):
             http_request.headers,
         )
 
-    @staticmethod
-    def _find_message(token):
+    def _find_message(self, token):
         # sudo: the visitor has no user; the token in the link is the proof
         message = request.env["member.message"].sudo()._find_by_token(token)
         if not message:
-            raise request.not_found()
+            raise self._not_found()
         return message
 
     def _render(self, template, message, **values):

@@ -3,6 +3,7 @@ import io
 
 import qrcode
 import qrcode.image.svg
+from werkzeug.exceptions import NotFound
 
 from odoo.http import Controller, HttpDispatcher, request
 
@@ -27,6 +28,25 @@ class PageDispatcher(HttpDispatcher):
 
 class PublicPage(Controller):
     """Pages for people without a user: nothing of them is cached or indexed."""
+
+    @staticmethod
+    def _get_lang(company):
+        """The first of the visitor's and the company's languages that is installed."""
+        installed = dict(request.env["res.lang"].get_installed())
+        wanted = (request.best_lang, company.partner_id.lang, *installed)
+        return next(lang for lang in wanted if lang in installed)
+
+    def _not_found(self):
+        """:returns: an error to raise: a page in the visitor's language, the same
+        whatever was asked for
+        """
+        nobody = request.env["res.company"]
+        lang = self._get_lang(nobody)
+        page = self._render_page(
+            "member_messaging.landing_missing", lang, {"company": nobody}
+        )
+        page.status_code = 404
+        return NotFound(response=page)
 
     @staticmethod
     def _render_page(template, lang, values):

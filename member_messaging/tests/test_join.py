@@ -216,7 +216,7 @@ class TestJoin(JoinCommon):
     def test_mistakes_are_explained_and_the_form_keeps_what_was_typed(self):
         for values, text in (
             ({"name": " "}, "enter your name"),
-            ({"phone": "12"}, "no valid phone number"),
+            ({"phone": "12"}, "no valid mobile number"),
             ({"birthday": "2999-01-01"}, "cannot be a birthday"),
             ({"birthday": "soon"}, "cannot be a birthday"),
             ({"form": "forged"}, "open for too long"),
@@ -293,6 +293,7 @@ class TestJoin(JoinCommon):
         )
         self.assertEqual(self.open(link).status_code, 404)
         self.assertEqual(self.open(link, method="POST").status_code, 404)
+        self.assertIn("It has expired", self.open(link).text)
         self.env["member.join"]._gc_requests()
         self.assertFalse(self.env["member.join"].search([]))
         self.assertFalse(self.find_members())

@@ -105,6 +105,8 @@ class TestLanding(MemberMessagingCommon, HttpCase):
                 self.assertEqual(self.visit(path, method=method).status_code, 404)
         self.path = f"/m/{self.message.token.swapcase()}"
         self.assertEqual(self.visit().status_code, 404)
+        self.assertIn("This link leads nowhere", self.visit().text)
+        self.assertNotIn(self.company.name, self.visit().text)
         self.assertFalse(self.message.event_ids)
 
     # --------------------------------------------------------------------- offer
