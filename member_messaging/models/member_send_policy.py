@@ -108,6 +108,14 @@ class MemberSendPolicy(models.Model):
         "Wait for an outcome for at least a day; a number of failures is not negative.",
     )
 
+    @api.depends("company_id.name")
+    @api.depends_context("lang")
+    def _compute_display_name(self):
+        for policy in self:
+            policy.display_name = self.env._(
+                "Sending Policy of %s", policy.company_id.name
+            )
+
     def action_stop_all(self):
         """Let nothing leave any more, in this company."""
         self.is_stopped = True
