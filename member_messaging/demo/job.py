@@ -163,7 +163,8 @@ def _create_program(env, brief):
 
 def _translate(record, field, brief, text):
     if brief.lang != "en_US":
-        record.update_field_translations(field, {brief.lang: text})
+        # written, not translated: what a reward is called names its product as well
+        record.with_context(lang=brief.lang)[field] = text
 
 
 def _create_campaign(env, brief, program):

@@ -241,7 +241,8 @@ class Shop:
 
     def _translate(self, record, field, chinese):
         if self.has_chinese:
-            record.update_field_translations(field, {"zh_CN": chinese})
+            # written, not translated: what a reward is called names its product as well
+            record.with_context(lang="zh_CN")[field] = chinese
 
     def _create_products(self):
         categories = self.env["product.category"].create(

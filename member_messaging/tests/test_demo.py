@@ -122,6 +122,15 @@ class TestDemo(TransactionCase):
         sent = fields.Datetime.context_timestamp(message, message.sent_date).date()
         self.assertEqual((message.card_id.expiration_date - sent).days, 30)
 
+    def test_coupons_are_called_at_the_till_as_in_the_message(self):
+        rewards = self.campaigns.program_id.reward_ids
+        self.assertTrue(rewards)
+        for lang in {"en_US", self.campaigns.template_id[:1].lang}:
+            for reward in rewards.with_context(lang=lang):
+                self.assertEqual(
+                    reward.discount_line_product_id.name, reward.description
+                )
+
     def test_inbox_has_a_question(self):
         replies = self.env["member.inbound"].search(
             [("message_id.campaign_id", "in", self.campaigns.ids)]
