@@ -87,7 +87,7 @@ class TestPhone(MemberMessagingCommon, PhoneCase):
         self.type_in("#name", "Li Lei")
         self.type_in("#phone", "12")
         self.tap("button[type=submit]")
-        self.assertIn("no valid phone number", self.get_text())
+        self.assertIn("no valid mobile number", self.get_text())
         self.assertEqual(
             self.evaluate("document.querySelector('#name').value"), "Li Lei"
         )

@@ -119,7 +119,6 @@ class TestPermissionTours(MemberMessagingCommon, HttpCase):
         self.start_tour("/odoo", f"member_messaging_{name}", login=user.login)
         self.env.invalidate_all()
 
-    @mute_logger("odoo.http")  # it warns of what a dialog says
     def test_approval(self):
         colleague = self.make_user(
             "colleague", "member_messaging.group_member_messaging_manager"

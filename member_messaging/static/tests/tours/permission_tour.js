@@ -40,19 +40,18 @@ registry.category("web_tour.tours").add("member_messaging_approval_own", {
             trigger: "button[name=action_request_review]",
             run: "click",
         },
-        ...launch(),
         {
-            content: "The campaign is too big for one person",
-            trigger: ".modal:contains('needs the approval of another manager')",
-        },
-        {
-            content: "Understood",
-            trigger: ".modal .modal-footer button",
-            run: "click",
-        },
-        {
-            content: "It still waits",
+            content: "It waits",
             trigger: ".o_arrow_button_current:contains('In Review')",
+        },
+        {
+            content: "The campaign is too big for one person, and says so",
+            trigger:
+                ".o_field_widget[name=approval_hint]:contains('another manager has to launch it')",
+        },
+        {
+            content: "There is no button that would refuse",
+            trigger: ".o_form_statusbar:not(:has(button[name=action_launch]))",
         },
     ],
 });
