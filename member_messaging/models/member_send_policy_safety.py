@@ -27,8 +27,9 @@ class MemberSendPolicy(models.Model):
         string="Complaints at Most (%)",
         default=0.1,
         digits=(5, 2),
-        help="Above it promotions through the account stop by themselves. Notices and "
-        "care go on. 0: never.",
+        help="Above it promotions through the account stop by themselves. Complaints "
+        "are compared with all that left, notices, care and SMS of other applications "
+        "as well. Notices and care go on. 0: never.",
     )
     complaint_window_days = fields.Integer(
         string="Within Days of Complaints", default=7, required=True
@@ -117,34 +118,60 @@ class MemberSendPolicy(models.Model):
                 ]
             )
         )
+        return complaints, self._count_left(gateway.company_id, since, name, value)
+
+    def _count_left(self, company, since, name, value):
+        """:returns: messages of a subject of :meth:`_count` that left since a moment, of
+        whatever kind: people complain about notices as well
+        """
+        self.env.flush_all()
+        gateway = SQL("m.gateway_id = %s", value)
+        source = SQL(
+            "(SELECT consent.source FROM member_consent consent"
+            " WHERE consent.profile_id = p.id AND consent.state = 'granted'"
+            " AND consent.purpose = 'promotion' ORDER BY consent.id DESC LIMIT 1) = %s",
+            value,
+        )
         conditions = {
-            "gateway_id": SQL("m.gateway_id = %s", value),
+            "gateway_id": gateway,
             "campaign_id": SQL("m.campaign_id = %s", value),
             "consent_source": SQL(
-                "(SELECT consent.source FROM member_consent consent"
-                " WHERE consent.profile_id = m.profile_id AND consent.state = 'granted'"
-                " AND consent.purpose = 'promotion' ORDER BY consent.id DESC LIMIT 1)"
-                " = %s",
-                value,
+                "EXISTS (SELECT FROM member_profile p WHERE p.id = m.profile_id"
+                " AND %s)",
+                source,
             ),
         }
+        # they have no campaign, and a number instead of a member
+        service_conditions = {
+            "gateway_id": gateway,
+            "campaign_id": SQL("FALSE"),
+            "consent_source": SQL(
+                "EXISTS (SELECT FROM res_partner pa"
+                " JOIN member_profile p ON p.partner_id = pa.id"
+                " WHERE pa.phone_sanitized = m.address AND %s)",
+                source,
+            ),
+        }
+        left = SQL(
+            "m.claimed_date >= %s AND m.company_id = %s"
+            " AND m.state IN ('sent', 'delivered', 'uncertain')",
+            since,
+            company.id,
+        )
         [(messages,)] = self.env.execute_query(
             SQL(
                 """
-                SELECT COUNT(*)
-                  FROM member_message m
-                  JOIN member_campaign c ON c.id = m.campaign_id
-                 WHERE m.claimed_date >= %s AND m.company_id = %s
-                   AND m.state IN ('sent', 'delivered', 'uncertain')
-                   AND c.category IN %s AND %s
+                SELECT (SELECT COUNT(*) FROM member_message m
+                         WHERE %(left)s AND %(condition)s)
+                     + (SELECT COUNT(*) FROM member_service_message m
+                         WHERE %(left)s AND %(service_condition)s)
                 """,
-                since,
-                gateway.company_id.id,
-                ADVERTISING,
-                conditions[name],
+                left=left,
+                condition=conditions[name],
+                service_condition=service_conditions[name],
             )
         )
-        return complaints, messages
+        return messages
 
     def _stop(self, gateway, over, since):
         """:param over: label, complaints, messages, field and value of what is over"""

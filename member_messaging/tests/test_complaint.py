@@ -4,7 +4,7 @@ from odoo import fields
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import Form, tagged
 
-from ..gateways.types import InboundMessage
+from ..gateways.types import InboundMessage, Outcome
 from .common import MemberMessagingCommon
 
 
@@ -211,6 +211,60 @@ class TestComplaint(MemberMessagingCommon):
         self.complain(imported)
         self.assertTrue(self.gateway.promotion_stop_date)
         self.assertIn("Import", self.gateway.promotion_stop_reason)
+
+    def test_g_5_complaints_about_care_are_compared_with_care(self):
+        self.policy.complaint_limit = 60
+        self.make_sent(
+            self.members, templates=self.care, category="care", program_id=False
+        )
+        self.complain(self.members[:3])
+        self.assertFalse(self.gateway.promotion_stop_date, "half of them")
+        self.complain(self.members[3])
+        self.assertTrue(self.gateway.promotion_stop_date)
+        self.assertIn(
+            "4 complaints about 6 messages", self.gateway.promotion_stop_reason
+        )
+
+    def serve(self, numbers):
+        """Other applications send an SMS to each number."""
+        self.env["member.service.message"]._enqueue(
+            self.gateway, "odoo", [{"address": n, "body": "Hi"} for n in numbers]
+        )
+        self.assertEqual(len(self.send()), len(numbers))
+
+    def report(self, numbers):
+        self.env["member.complaint"]._report(
+            self.gateway, [{"address": n, "reference": n} for n in numbers]
+        )
+
+    def test_g_5_sms_of_other_applications_count(self):
+        self.policy.complaint_limit = 80
+        numbers = [f"+861391234000{index}" for index in range(4)]
+        self.serve(numbers)
+        self.report(numbers[:3])
+        self.assertFalse(self.gateway.promotion_stop_date, "three of four")
+        self.report(numbers[3:])
+        self.assertIn(
+            "4 complaints about 4 messages", self.gateway.promotion_stop_reason
+        )
+
+    def test_g_5_sms_of_other_applications_count_for_a_source(self):
+        self.policy.complaint_limit = 80
+        self.serve(self.members[:4].mapped("phone"))
+        self.report(self.members[:3].mapped("phone"))
+        self.assertFalse(self.gateway.promotion_stop_date)
+        self.report(self.members[3:4].mapped("phone"))
+        self.assertTrue(self.gateway.promotion_stop_date)
+
+    def test_g_5_only_what_left_counts(self):
+        self.policy.complaint_limit = 80
+        numbers = [f"+861391234000{index}" for index in range(4)]
+        self.env["member.service.message"]._enqueue(
+            self.gateway, "odoo", [{"address": n, "body": "Hi"} for n in numbers]
+        )
+        self.send(lambda _message: Outcome.BADNUM)
+        self.report(numbers[:3])
+        self.assertTrue(self.gateway.promotion_stop_date, "nothing has arrived")
 
     # ----------------------------------------------------------------- refusals
 
