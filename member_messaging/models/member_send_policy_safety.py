@@ -121,8 +121,8 @@ class MemberSendPolicy(models.Model):
         return complaints, self._count_left(gateway.company_id, since, name, value)
 
     def _count_left(self, company, since, name, value):
-        """:returns: messages of a subject of :meth:`_count` that left since a moment, of
-        whatever kind: people complain about notices as well
+        """:returns: messages of a subject of :meth:`_count` that left since a moment,
+        of whatever kind: people complain about notices as well
         """
         self.env.flush_all()
         gateway = SQL("m.gateway_id = %s", value)
