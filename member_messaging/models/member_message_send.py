@@ -92,7 +92,7 @@ class MemberMessage(models.Model):
         if not size:
             return 0
         claimed, count = commit_short(self.env, self._claim, gateway, lane, size)
-        claimed = claimed and commit_short(self.env, self._give_way, claimed, lane)
+        claimed = claimed and self._settle_overlap(claimed, lane)
         left_out = len(claimed)
         if claimed:
             claimed = commit_short(self.env, self._reserve, gateway, claimed)
@@ -106,20 +106,53 @@ class MemberMessage(models.Model):
         self._log_batch(gateway, claimed, done, lane, started)
         return count
 
-    def _give_way(self, claimed, lane):
+    def _settle_overlap(self, claimed, lane):
         """Two senders at the same moment do not see each other's claims: to one member
-        both might send as much as is allowed. Now both are committed, and whoever sees
-        the other's claim gives way; none leaves twice, as the later one always sees.
+        both might send as much as is allowed. So each looks again when its claim is
+        committed, one after the other. The first one that sees the other's claim gives
+        way, and then the other one does not see it any more: of two, one always sends
+        and one always waits.
 
-        :param list[dict] claimed: see :meth:`_claim`
+        :param list[dict] claimed: see :meth:`_claim`; all of one urgency
         :returns: those of them that may leave
         """
         if self.env["member.lane"]._get_count() < 2:
             return claimed
+        # all of a claim are of the same category
         campaign = self.env["member.campaign"].browse(claimed[0]["campaign_id"])
         policy = self.env["member.send.policy"]._get_for(campaign.company_id)
-        if not any(map(policy._get_caps, ADVERTISING)):
+        if not policy._get_caps(campaign.category):
             return claimed
+        with self._take_turn():
+            return commit_short(self.env, self._give_way, claimed, lane)
+
+    @contextmanager
+    def _take_turn(self):
+        """Let one sender after the other do what is inside, each in a new transaction:
+        it sees what those before it have committed. The lock ends with the process or
+        its connection, however it ends."""
+        key = SQL("hashtext('member_messaging.turn')")
+        self.env.cr.execute(SQL("SELECT pg_advisory_lock(%s)", key))
+        # the snapshot is older than the lock
+        self.env.cr.commit()  # pylint: disable=invalid-commit
+        try:
+            yield
+        except BaseException:
+            if not self.env.cr.closed:
+                # in a transaction that failed the lock could not be given back
+                self.env.cr.rollback()
+            raise
+        finally:
+            if not self.env.cr.closed:
+                self.env.cr.execute(SQL("SELECT pg_advisory_unlock(%s)", key))
+                # what follows sees what the others do meanwhile
+                self.env.cr.commit()  # pylint: disable=invalid-commit
+
+    def _give_way(self, claimed, lane):
+        """Put back what another sender may be sending to the same members.
+
+        :returns: those of the claimed messages that may leave
+        """
         now = fields.Datetime.now()
         rows = self.env.execute_query(
             SQL(
@@ -216,8 +249,9 @@ class MemberMessage(models.Model):
 
     @api.model
     def _move_campaigns_on(self):
-        """Due campaigns begin to send, cancelled ones drop their rows, and those
-        without an open row are done."""
+        """Due campaigns begin to send, cancelled ones drop their rows, rows whose offer
+        has ended are skipped whatever they wait for, and campaigns without an open row
+        are done."""
         now = fields.Datetime.now()
         self.env.flush_all()
         starting = SQL(
@@ -243,6 +277,24 @@ class MemberMessage(models.Model):
              WHERE c.id = a.campaign_id AND c.state = 'cancelled' RETURNING c.id
             """
         )
+        expiring = SQL(
+            """
+            WITH expired AS (
+                UPDATE member_message m
+                   SET state = 'skipped', reason = 'expired', gateway_id = NULL
+                  FROM member_campaign c
+                 WHERE c.id = m.campaign_id AND c.state = 'sending'
+                   AND c.not_after_date < %(now)s AND %(waits)s
+             RETURNING c.id, m.card_id
+            ), voided AS (
+                -- the coupon of an earlier attempt reached nobody
+                UPDATE loyalty_card card SET active = FALSE
+                  FROM expired WHERE expired.card_id = card.id)
+            SELECT id FROM expired
+            """,
+            now=now,
+            waits=WAITS,
+        )
         finishing = SQL(
             """
             UPDATE member_campaign c
@@ -259,7 +311,7 @@ class MemberMessage(models.Model):
             waits=WAITS,
             claimed=CLAIMED,
         )
-        for query in (starting, dropping, forgetting, finishing):
+        for query in (starting, dropping, forgetting, expiring, finishing):
             commit_short(self.env, self._move_campaigns, query)
         self.env.invalidate_all(flush=False)
 
@@ -425,11 +477,21 @@ class MemberMessage(models.Model):
             an equal share
         :rtype: list[tuple[int, int, int]]
         """
+        sources = self._find_room(gateway, self._read_sources(gateway))
+        first = min((URGENCY[category] for category, *_rest in sources), default=None)
+        return [
+            tuple(source) for category, *source in sources if URGENCY[category] == first
+        ]
+
+    def _read_sources(self, gateway):
+        """:returns: category, campaign and gateway of messages that are due and that a
+        gateway serves, and the rest of the campaign's trial batch, or None
+        :rtype: list[tuple[str, int, int, int | None]]
+        """
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT c.category, c.id, g.id, %(trial_rest)s,
-                       COALESCE(c.not_after_date < %(now)s, FALSE)
+                SELECT c.category, c.id, g.id, %(trial_rest)s
                   FROM member_campaign c
                   JOIN member_gateway g ON g.company_id = c.company_id
                   LEFT JOIN member_campaign_load l ON l.campaign_id = c.id
@@ -455,27 +517,19 @@ class MemberMessage(models.Model):
                 trial_rest=self.env["member.campaign.load"]._get_trial_rest_sql(),
             )
         )
-        sources = self._find_room(
-            gateway, [row for row in rows if self._is_served(gateway, *row[1:3])]
-        )
-        first = min((URGENCY[category] for category, *_rest in sources), default=None)
-        return [
-            tuple(source) for category, *source in sources if URGENCY[category] == first
-        ]
+        return [row for row in rows if self._is_served(gateway, *row[1:3])]
 
     def _find_room(self, gateway, rows):
         """Leave out campaigns that have to wait: for the next month, or for the reports
-        of their trial batch. Those that are over need no room, to be skipped.
+        of their trial batch.
 
-        :param rows: category, campaign, gateway, rest of the trial batch or None, and
-            whether the campaign is over
+        :param rows: see :meth:`_read_sources`
         :returns: category, campaign, gateway and number of messages that may leave
         """
         quotas = rows and self.env["member.gateway.load"]._get_quotas(gateway)
         sources = []
-        for category, campaign_id, gateway_id, trial_rest, is_over in rows:
-            sms = get_least_rest(quotas, category in ADVERTISING)
-            rests = [] if is_over else [trial_rest, sms]
+        for category, campaign_id, gateway_id, trial_rest in rows:
+            rests = [trial_rest, get_least_rest(quotas, category in ADVERTISING)]
             room = min((r for r in rests if r is not None), default=CLAIM_SIZE)
             if room > 0:
                 sources.append((category, campaign_id, gateway_id, room))

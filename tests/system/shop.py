@@ -22,14 +22,30 @@ def make_gateway(env, **values):
     return env["member.gateway"].create({"name": "Carrier", **values})
 
 
-def launch(env, profiles, gateway):
-    """:returns: a launched notice to these members, committed but not planned"""
+def agree(env, profiles):
+    """Let members agree to promotions."""
+    env["member.consent"].create(
+        [
+            {
+                "profile_id": profile.id,
+                "state": "granted",
+                "source": "staff",
+                "evidence": "Paper form",
+            }
+            for profile in profiles
+        ]
+    )
+
+
+def launch(env, profiles, gateway, category="notice", **values):
+    """:returns: a launched campaign to these members, committed but not planned"""
     template = env["member.template"].create(
         {
-            "name": "Notice",
-            "category": "notice",
+            "name": "Text",
+            "category": category,
             "lang": "en_US",
-            "body": "{{ member_name }}, see {{ link }}",
+            "body": "{{ member_name }}, see {{ link }}"
+            + ("" if category == "notice" else " Stop: {{ unsubscribe_link }}"),
         }
     )
     segment = env["member.segment"].create(
@@ -40,11 +56,12 @@ def launch(env, profiles, gateway):
     )
     campaign = env["member.campaign"].create(
         {
-            "name": "Notice",
-            "category": "notice",
+            "name": "Campaign",
+            "category": category,
             "segment_ids": segment.ids,
             "template_id": template.id,
             "gateway_id": gateway.id,
+            **values,
         }
     )
     campaign.action_launch()
