@@ -81,6 +81,7 @@ from . import member_message_reserve
 from . import member_campaign_budget
 from . import member_campaign_retry
 from . import member_service_send
+from . import member_gateway_shortage
 from . import sms_sms
 from . import res_company_sms
 

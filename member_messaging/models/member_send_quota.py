@@ -4,11 +4,13 @@ from odoo import api, fields, models
 from odoo.tools import SQL, format_date
 from odoo.tools.misc import formatLang
 
-from ..tools.quota import Quota, draw, get_least_rest
+from ..tools.quota import Quota, draw, find_shortage, get_least_rest
 from .member_consent import ADVERTISING
 
 #: Percent of a month's SMS that promotions leave to care, unless a policy says more.
 CARE_RESERVE_RATE = 30
+#: Parts of a long text: when messages wait and fewer SMS are left, that may be why.
+LONG = 5
 
 
 class MemberSendPolicy(models.Model):
@@ -221,18 +223,15 @@ class MemberGatewayLoad(models.Model):
         """:param int parts: of a message
         :returns: why it waits for the next month, and what to do; False if it need not
         """
-        everything, share = (
-            self._get_rest(gateway, False),
-            self._get_rest(gateway, is_advertising),
-        )
-        if share is None or share >= parts:
+        shortage = find_shortage(self._get_quotas(gateway), is_advertising, parts)
+        if not shortage:
             return False
         values = {
             "date": format_date(
                 self.env, (gateway._get_month() + timedelta(days=31)).replace(day=1)
             )
         }
-        if everything >= parts:
+        if shortage == "share":
             return self.env._(
                 "Promotions have used their share of this month's SMS, the rest is "
                 "kept for care. They go on by themselves on %(date)s, or when a "

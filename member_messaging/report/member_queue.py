@@ -2,9 +2,7 @@ from odoo import fields, models
 from odoo.tools import SQL, format_datetime
 
 from ..models.member_message import CLAIMED, UNCERTAIN, WAITS
-
-#: Parts of a long text: when messages wait and fewer SMS are left, that is why.
-LONG = 5
+from ..models.member_send_quota import LONG
 
 
 class MemberQueue(models.Model):

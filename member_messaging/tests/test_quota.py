@@ -310,6 +310,211 @@ class TestMonth(QuotaCase):
 
 
 @tagged("post_install", "-at_install")
+class TestShortage(QuotaCase):
+    """Who is responsible hears that messages wait for the next month (C4)."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.gateway.user_id = cls.manager
+
+    def get_activities(self):
+        return self.env["mail.activity"].search(
+            [("res_model", "=", "member.gateway")], order="id"
+        )
+
+    def test_c_4_share_of_promotions_is_used_up(self):
+        self.policy.month_quota = 10
+        campaign = self.write_to()
+        self.assertFalse(self.get_activities())
+        self.send()
+        [activity] = self.get_activities()
+        self.assertEqual(activity.user_id, self.manager)
+        self.assertEqual(activity.res_id, self.gateway.id)
+        self.assertIn("Promotions have used", activity.summary)
+        for part in (f"{campaign.name}: 3 messages", "06/01/2031", "SMS per Month"):
+            self.assertIn(part, activity.note)
+        self.send()
+        self.write_to(category="content")
+        self.send()
+        self.assertEqual(self.get_activities(), activity, "told once")
+        activity.with_user(self.manager).action_feedback()
+        with freeze_time(NOON + timedelta(days=1)):
+            self.send()
+        self.assertFalse(self.get_activities(), "nor again after it was read")
+
+    def test_nobody_is_told_while_nothing_waits(self):
+        self.policy.month_quota = 10
+        self.write_to(self.profiles[:7])
+        self.assertEqual(len(self.send()), 7)
+        self.send()
+        self.assertFalse(self.get_activities())
+
+    def test_then_all_is_used_up(self):
+        self.policy.month_quota = 10
+        promotion = self.write_to(name="Sale")
+        self.send()
+        self.write_to(category="care", name="Birthday")
+        self.assertEqual(len(self.send()), 3)
+        self.send()
+        _share, everything = self.get_activities()
+        self.assertIn("SMS are used up", everything.summary)
+        self.assertIn("Birthday: 7 messages", everything.note)
+        self.assertIn("Sale: 3 messages", everything.note)
+        self.assertEqual(promotion.state, "sending")
+
+    def test_all_is_used_up_at_once(self):
+        """The share has nothing new to tell then."""
+        self.gateway.month_quota = 10
+        self.write_to(category="care")
+        self.send()
+        self.write_to()
+        self.send()
+        self.write_to(self.profiles[:2], category="notice")
+        self.send()
+        [activity] = self.get_activities()
+        self.assertIn("SMS are used up", activity.summary)
+
+    def test_told_again_in_the_next_month(self):
+        self.gateway.month_quota = 5
+        self.write_to()
+        self.send()
+        with freeze_time(datetime(2031, 6, 2, 4)):
+            self.assertEqual(len(self.send()), 3)
+            self.send()
+        self.assertEqual(len(self.get_activities()), 2)
+        self.assertIn("07/01/2031", self.get_activities()[-1].note)
+
+    def test_told_again_when_a_raised_limit_is_used_up(self):
+        self.gateway.month_quota = 5
+        self.write_to()
+        self.send()
+        self.gateway.with_user(self.manager).month_quota = 8
+        self.assertEqual(len(self.send()), 2)
+        self.send()
+        self.assertEqual(len(self.get_activities()), 2)
+
+    def test_too_long_for_what_is_left(self):
+        self.gateway.month_quota = 8
+        self.write_to(templates=self.long)
+        self.assertEqual(len(self.send()), 1)
+        [activity] = self.get_activities()
+        self.assertIn("9 messages", activity.note)
+
+    def test_gateways_of_a_company_tell_once(self):
+        other = self.gateway.copy({"name": "Other"})
+        self.policy.month_quota = 10
+        self.write_to(gateway_id=other.id)
+        self.write_to()
+        self.send()
+        self.assertEqual(len(self.get_activities()), 1)
+
+    def test_own_limits_tell_one_by_one(self):
+        other = self.gateway.copy({"name": "Other"})
+        for gateway in (self.gateway, other):
+            gateway.month_quota = 5
+            self.write_to(gateway_id=gateway.id)
+        self.send()
+        self.assertEqual(
+            set(self.get_activities().mapped("res_id")), {self.gateway.id, other.id}
+        )
+
+    def test_sms_of_other_applications(self):
+        self.gateway.month_quota = 3
+        self.env["member.service.message"]._enqueue(
+            self.gateway,
+            "odoo",
+            [
+                {"address": number, "body": "Hi"}
+                for number in self.profiles.mapped("phone")
+            ],
+        )
+        self.send()
+        [activity] = self.get_activities()
+        self.assertIn("SMS of other applications: 7", activity.note)
+
+    def test_what_the_end_of_the_offer_drops(self):
+        self.gateway.month_quota = 5
+        self.write_to(not_after_date=NOON + timedelta(days=2))
+        self.send()
+        self.assertRegex(
+            self.get_activities().note, "dropped if not sent by .*5/16/31"
+        )
+
+    def test_what_waits_for_something_else_is_not_told(self):
+        self.policy.month_quota = 10
+        self.write_to()
+        self.gateway._stop_promotions("Complaints")
+        self.load.write(
+            {
+                "month": NOON.date().replace(day=1),
+                "month_count": 7,
+                "month_advertising_count": 7,
+            }
+        )
+        self.send()
+        self.assertFalse(self.get_activities())
+
+
+@tagged("post_install", "-at_install")
+class TestEndOfOffer(QuotaCase):
+    """Whatever a message waits for, it does not wait beyond the end of the offer."""
+
+    def setUp(self):
+        super().setUp()
+        self.campaign = self.write_to(
+            templates=self.template,
+            program_id=self.program.id,
+            not_after_date=NOON + timedelta(hours=2),
+        )
+
+    def assert_expired(self, count=10):
+        """They wait until the end, and not until the next day."""
+        with freeze_time(NOON + timedelta(hours=1)):
+            self.assertFalse(self.send())
+        self.assertEqual(self.count(self.campaign, "queued"), count)
+        with freeze_time(NOON + timedelta(hours=3)):
+            self.assertFalse(self.send())
+        expired = self.get_messages(self.campaign, state="skipped")
+        self.assertEqual(expired.mapped("reason"), ["expired"] * count)
+        self.assertEqual(self.campaign.state, "done")
+        return expired
+
+    def test_messages_of_the_day_are_used_up(self):
+        self.gateway.daily_limit = 4
+        self.assertEqual(len(self.send()), 4)
+        self.assert_expired(6)
+
+    def test_account_is_closed(self):
+        """The coupons of what was tried are nobody's."""
+        self.send(lambda _message: Outcome.PAUSE)
+        expired = self.assert_expired()
+        self.assertEqual(len(expired.card_id), 10)
+        self.assertEqual(set(expired.card_id.mapped("active")), {False})
+
+    def test_provider_does_not_answer(self):
+        self.load.write(
+            {"failure_count": 99, "rest_until_date": NOON + timedelta(days=1)}
+        )
+        self.assert_expired()
+
+    def test_promotions_are_stopped(self):
+        self.gateway._stop_promotions("Complaints")
+        self.assert_expired()
+
+    def test_all_sending_is_stopped(self):
+        self.policy.action_stop_all()
+        self.assert_expired()
+
+    def test_paused_campaign_keeps_what_it_has(self):
+        """Somebody may give it more time before it goes on."""
+        self.campaign.action_pause()
+        with freeze_time(NOON + timedelta(hours=3)):
+            self.send()
+        self.assertEqual(self.count(self.campaign, "queued"), 10)
+
+
+@tagged("post_install", "-at_install")
 class TestBudget(QuotaCase):
     """What a campaign may cost; a message costs 0.05 here."""
 

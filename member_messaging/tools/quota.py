@@ -49,6 +49,22 @@ def get_least_rest(quotas: Sequence[Quota], is_advertising: bool) -> int | None:
     return min((rest for rest in rests if rest is not None), default=None)
 
 
+def find_shortage(
+    quotas: Sequence[Quota], is_advertising: bool, parts: int
+) -> str | None:
+    """Return what a message finds used up: ``"all"`` SMS of the month, or only the
+    ``"share"`` of promotions and content; None: it may leave.
+
+    >>> find_shortage([Quota(10, 30, used=7, used_advertising=7)], True, 1)
+    'share'
+    """
+    rest = get_least_rest(quotas, is_advertising)
+    if rest is None or rest >= parts:
+        return None
+    everything = get_least_rest(quotas, False)
+    return "share" if everything is None or everything >= parts else "all"
+
+
 def draw(
     draws: Sequence[Mapping[Hashable, float]], rests: Mapping[Hashable, float]
 ) -> list[Hashable | None]:

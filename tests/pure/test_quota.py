@@ -5,7 +5,7 @@ import doctest
 import pytest
 
 from tools import quota
-from tools.quota import Quota, draw, get_least_rest
+from tools.quota import Quota, draw, find_shortage, get_least_rest
 
 
 def test_example():
@@ -57,6 +57,16 @@ def test_the_tightest_decides():
     assert get_least_rest([Quota(0, 30), company], True) == 10
     assert get_least_rest([Quota(0, 30)], True) is None
     assert get_least_rest([], True) is None
+
+
+def test_what_is_used_up():
+    account, company = Quota(0, 30), Quota(10, 30, 8, 7)
+    assert find_shortage([account, company], True, 1) == "share"
+    assert find_shortage([account, company], False, 2) is None
+    assert find_shortage([account, company], False, 3) == "all"
+    assert find_shortage([account, company], True, 3) == "all"
+    assert find_shortage([Quota(1, 0, 1), company], True, 1) == "all"
+    assert find_shortage([account], True, 99) is None
 
 
 def test_all_or_nothing():

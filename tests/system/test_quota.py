@@ -62,6 +62,7 @@ def test_two_senders_share_the_quota(two_senders):
     assert len(handed_over) - 1 == 25
     assert count(first, campaign, "queued") == 35
     assert campaign.gateway_id.load_ids.month_count == 25
+    assert len(campaign.gateway_id.activity_ids) == 1, "told by one of them"
 
 
 def test_two_senders_share_the_budget(two_senders):
