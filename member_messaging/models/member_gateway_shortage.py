@@ -94,12 +94,10 @@ class MemberGateway(models.Model):
                     """
                     SELECT COUNT(*), COALESCE(MAX(m.parts), 0) FROM member_message m
                      WHERE m.campaign_id = %s AND m.gateway_id = %s AND %s
-                       AND m.due_date <= %s
                     """,
                     campaign_id,
                     gateway_id,
                     WAITS,
-                    fields.Datetime.now(),
                 )
             )
             parts = max(parts, longest)
