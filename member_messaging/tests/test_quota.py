@@ -437,9 +437,7 @@ class TestShortage(QuotaCase):
         self.gateway.month_quota = 5
         self.write_to(not_after_date=NOON + timedelta(days=2))
         self.send()
-        self.assertRegex(
-            self.get_activities().note, "dropped if not sent by .*5/16/31"
-        )
+        self.assertRegex(self.get_activities().note, "dropped if not sent by .*5/16/31")
 
     def test_what_waits_for_something_else_is_not_told(self):
         self.policy.month_quota = 10
