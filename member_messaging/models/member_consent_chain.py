@@ -235,7 +235,7 @@ class MemberConsent(models.Model):
         elif erased:
             message = self.env._(
                 "The ledger is unbroken: %(count)s rows. The evidence of %(erased)s of "
-                "them was erased on request, which the ledger itself says.",
+                "them was erased with the member, which the ledger itself says.",
                 count=count,
                 erased=erased,
             )

@@ -1,7 +1,7 @@
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from odoo import Command
+from odoo import Command, fields
 from odoo.exceptions import AccessError
 from odoo.modules.neutralize import get_neutralization_queries
 from odoo.tests import tagged
@@ -199,11 +199,15 @@ class TestNativeSms(MemberMessagingCommon):
         self.assertRecordValues(message, [{"state": "queued", "attempt_count": 1}])
         self.assertFalse(self.send(), "not at once")
         for _attempt in range(5):
-            message.due_date = message.create_date
+            message.due_date = self.before()
             self.gateway.load_ids.write({"failure_count": 0, "rest_until_date": False})
             self.send(lambda message: Outcome.RETRY)
         self.assertRecordValues(message, [{"state": "failed", "attempt_count": 6}])
         self.assertEqual(notification.notification_status, "exception")
+
+    @staticmethod
+    def before():
+        return fields.Datetime.subtract(fields.Datetime.now(), seconds=1)
 
     def test_closed_account_keeps_what_waits(self):
         notification = self.post()
@@ -212,9 +216,7 @@ class TestNativeSms(MemberMessagingCommon):
         self.assertEqual(self.get_outbox().state, "queued")
         self.assertEqual(notification.notification_status, "process")
         self.gateway.with_user(self.manager).action_activate()
-        self.get_outbox().due_date = fields.Datetime.subtract(
-            fields.Datetime.now(), seconds=1
-        )
+        self.get_outbox().due_date = self.before()
         self.assertEqual(len(self.send()), 1)
 
     def test_resending_sends_once_more(self):
