@@ -181,7 +181,7 @@ class MemberMessage(models.Model):
     @staticmethod
     def _unnest(*columns):
         """:returns: rows ``a`` of the members in pieces ``piece`` of an audience, with
-            these columns of :data:`PIECES`
+        these columns of :data:`PIECES`
         """
         return SQL(
             "unnest(%s) AS a (%s)",

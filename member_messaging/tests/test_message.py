@@ -128,7 +128,7 @@ class TestClaim(MemberMessagingCommon):
                 "expiry_date": "2020-01-01",
             }
         )
-        self.lose_member(withdrawn)
+        withdrawn.with_user(self.manager).unlink()
         sent = self.send()
         self.assertEqual([message.address for message in sent], [reached.phone])
         self.assertEqual(
