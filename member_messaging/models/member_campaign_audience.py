@@ -4,11 +4,11 @@ from ..fields import CharArray, IntegerArray, KeylessMany2one
 
 
 class MemberCampaignAudience(models.Model):
-    """A piece of a launched campaign's members, as decided at the launch, until its rows
-    of the outbox are written. Empty most of the time.
+    """A piece of a launched campaign's members, as decided at the launch, until its
+    rows of the outbox are written. Empty most of the time.
 
-    A row per member would be written, indexed and deleted again by the million; so there
-    are arrays with an entry per member.
+    A row per member would be written, indexed and deleted again by the million; so
+    there are arrays with an entry per member.
     """
 
     _name = "member.campaign.audience"

@@ -257,7 +257,7 @@ class MemberMessage(models.Model):
             # of use.
             return self._move_piece(campaign, dues, SQL("ON CONFLICT DO NOTHING"))
 
-    def _move_piece(self, campaign, dues, conflicts=SQL()):
+    def _move_piece(self, campaign, dues, conflicts=None):
         step, due = SQL("step"), SQL("%s", campaign.scheduled_date)
         if dues:
             step = self._add_dues_sql(dues)
@@ -298,7 +298,7 @@ class MemberMessage(models.Model):
                 channel=campaign.channel,
                 step=step,
                 due=due,
-                conflicts=conflicts,
+                conflicts=conflicts or SQL(),
             ),
             log_exceptions=False,
         )
