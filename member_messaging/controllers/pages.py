@@ -37,13 +37,14 @@ class PublicPage(Controller):
         return next(lang for lang in wanted if lang in installed)
 
     def _not_found(self):
-        """:returns: an error to raise: a page in the visitor's language, the same
-        whatever was asked for
+        """:returns: an error to raise: a page in the visitor's language, or that of the
+        first company, the same whatever was asked for
         """
-        nobody = request.env["res.company"]
-        lang = self._get_lang(nobody)
+        companies = request.env["res.company"]
+        # sudo: the visitor has no user, and sees nothing but the language
+        lang = self._get_lang(companies.sudo().search([], limit=1))
         page = self._render_page(
-            "member_messaging.landing_missing", lang, {"company": nobody}
+            "member_messaging.landing_missing", lang, {"company": companies}
         )
         page.status_code = 404
         return NotFound(response=page)

@@ -105,8 +105,13 @@ class TestLanding(MemberMessagingCommon, HttpCase):
                 self.assertEqual(self.visit(path, method=method).status_code, 404)
         self.path = f"/m/{self.message.token.swapcase()}"
         self.assertEqual(self.visit().status_code, 404)
-        self.assertIn("This link leads nowhere", self.visit().text)
-        self.assertNotIn(self.company.name, self.visit().text)
+        for lang, text in (
+            ("en-US", "This link leads nowhere"),
+            ("zh-CN", "链接无效"),
+        ):
+            page = self.visit(headers={**PERSON, "Accept-Language": lang}).text
+            self.assertIn(text, page)
+            self.assertNotIn(self.company.name, page)
         self.assertFalse(self.message.event_ids)
 
     # --------------------------------------------------------------------- offer

@@ -71,10 +71,11 @@ class TestRetention(MemberMessagingCommon):
                     "type": "delivered",
                     "date": fields.Datetime.now(),
                     "ref": "r1",
-                    "payload": '{"text": "to 138"}',
+                    "text": "to 138",
                 }
             ]
         )
+        self.assertEqual(messages[0].event_ids.payload["message"], "to 138")
         totals = self.get_totals()
         self.age(messages, 200)
         # the last batch of a campaign is older than others
