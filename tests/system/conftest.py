@@ -46,7 +46,7 @@ class OdooServer:
             stderr=subprocess.DEVNULL,
         )
 
-    def wait(self, timeout=60):
+    def wait(self, timeout=200):
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
@@ -59,7 +59,7 @@ class OdooServer:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=120)
 
     def kill(self):
         self.process.kill()

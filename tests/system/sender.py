@@ -62,7 +62,7 @@ class Sender:
         """Let it finish its run."""
         os.kill(self.pid, signal.SIGTERM)
 
-    def wait(self, timeout=60):
+    def wait(self, timeout=200):
         """Return the exit code; as in :mod:`subprocess`, -9 after a kill -9.
 
         :raises TimeoutError: it still runs

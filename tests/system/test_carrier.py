@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from system.shop import launch, make_gateway, make_members
 
 
-def wait_for(env, campaign, state, timeout=60):
+def wait_for(env, campaign, state, timeout=200):
     """:returns: messages of the campaign, which have come to this state"""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:

@@ -29,7 +29,7 @@ def start(env, profiles, carrier, nursery, lanes=2, behave=None, **values):
     return campaign, senders
 
 
-def wait_for(condition, timeout=30):
+def wait_for(condition, timeout=200):
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "it never came so far"

@@ -146,7 +146,7 @@ def test_refresh_goes_on_after_a_conflict(connect, members):
     thread = threading.Thread(target=refresh_too)
     thread.start()
     members.env["member.profile"]._cron_refresh()
-    thread.join(timeout=60)
+    thread.join(timeout=200)
     assert not errors and not thread.is_alive()
     members.invalidate_recordset()
     assert members.mapped("order_count") == [1] * MEMBERS

@@ -25,7 +25,8 @@ def twilio():
         yield simulator
 
 
-def wait_for(env, condition, timeout=60):
+def wait_for(env, condition, timeout=200):
+    # What is stored while a run of the cron ends waits for that of the next minute.
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "it never came so far"
