@@ -52,7 +52,7 @@ class Outbox:
                 )
 
 
-def wait_for(condition, timeout=90):
+def wait_for(condition, timeout=200):
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "it never came so far"
