@@ -288,6 +288,7 @@ class MemberMessage(models.Model):
                       JOIN member_profile p
                         ON p.id = s.profile_id AND p.partner_id = s.partner_id
                       LEFT JOIN member_tier tier ON tier.id = s.tier_id
+                     ORDER BY s.profile_id
                %(conflicts)s
                 )
                 SELECT size FROM piece
