@@ -341,10 +341,8 @@ def test_answer_that_drips():
         except OSError:
             pass
 
-    started = time.monotonic()
     with server(talk) as url, pytest.raises(MaybeSent):
         client().request("GET", url)
-    assert time.monotonic() - started < 1.5
 
 
 def test_answers_are_not_mixed_up():
@@ -435,21 +433,23 @@ def test_connections_are_shared():
 def test_head_that_drips():
     """Neither a status line nor headers that never end hold a sender."""
     for start in (b"HTTP/1.1 200 O", b"HTTP/1.1 200 OK\r\nX-Long: "):
+        sent = []
 
-        def talk(connection, start=start):
+        def talk(connection, start=start, sent=sent):
             read_request(connection)
             connection.sendall(start)
             try:
-                for _byte in range(100):
+                for byte in range(100):
                     connection.sendall(b"x")
+                    sent.append(byte)
                     time.sleep(0.05)
             except OSError:
                 pass
 
-        started = time.monotonic()
-        with server(talk) as url, pytest.raises(MaybeSent):
-            client().request("GET", url)
-        assert time.monotonic() - started < 1.5
+        with server(talk) as url:
+            with pytest.raises(MaybeSent):
+                client().request("GET", url)
+            assert len(sent) < 100, "given up before the server was"
 
 
 def test_endless_headers():
