@@ -25,6 +25,8 @@ PIECES = {
     "gateway_ids": "gateway_id",
     "variant_ids": "variant_id",
 }
+#: When a message ``m`` left, or will leave.
+_MOMENT = SQL("COALESCE(m.sent_date, m.due_date)")
 #: How long a number that could not be reached is remembered.
 BAD_NUMBER_PERIOD = timedelta(days=180)
 
@@ -200,17 +202,20 @@ class MemberMessage(models.Model):
         if campaign.category not in ADVERTISING:
             return []
         hours = self.env["member.sending.hours"]
-        keys = SQL(", ").join(hours._get_place_columns(SQL("a.address")))
+        # In effect a JOIN: PostgreSQL takes the members in arrays for a few and would
+        # look for their contacts one by one; this join can only be done by hashing.
         rows = self.env.execute_query(
             SQL(
                 """
                 SELECT %s, MIN(a.address)
-                  FROM member_campaign_audience piece, %s
-                  JOIN res_partner pa ON pa.id = a.partner_id
-                 WHERE piece.campaign_id = %s AND a.reason IS NULL
+                  FROM (SELECT a.partner_id, a.address
+                          FROM member_campaign_audience piece, %s
+                         WHERE piece.campaign_id = %s AND a.reason IS NULL) a
+                  FULL JOIN res_partner pa ON pa.id = a.partner_id
+                 WHERE COALESCE(a.partner_id, 0) != 0 AND COALESCE(pa.id, 0) != 0
               GROUP BY 1, 2, 3, 4
                 """,
-                keys,
+                SQL(", ").join(hours._get_place_columns(SQL("a.address"))),
                 self._unnest("partner_ids", "addresses", "reasons"),
                 campaign.id,
             )
@@ -530,23 +535,42 @@ class MemberMessage(models.Model):
             return SQL("SELECT NULL::int AS profile_id WHERE FALSE")
         date = date or fields.Datetime.now()
         longest = max(cap.period for cap in caps)
-        moment = SQL("COALESCE(m.sent_date, m.due_date)")
+        counted = [
+            (SQL.identifier(f"count_{number}"), cap) for number, cap in enumerate(caps)
+        ]
+        # Members are looked up once they are counted, not for every message.
         return SQL(
             """
-            SELECT m.profile_id
-              FROM member_message m
-              JOIN member_campaign mc ON mc.id = m.campaign_id
+            SELECT got.profile_id
+              FROM (SELECT m.profile_id, %(counts)s
+                      FROM member_message m
+                      JOIN member_campaign mc ON mc.id = m.campaign_id
+                     WHERE mc.company_id = %(company)s
+                       AND mc.category IN %(advertising)s AND mc.id != %(campaign)s
+                       -- nothing has left a campaign after its end: old ones are not
+                       -- read
+                       AND (mc.done_date IS NULL OR mc.done_date > %(since)s)
+                       AND m.state IN %(counted)s
+                       AND %(moment)s > %(since)s AND %(moment)s < %(until)s
+                  GROUP BY m.profile_id) got
               %(engagement_join)s
-             WHERE mc.company_id = %(company)s AND mc.category IN %(advertising)s
-               AND mc.id != %(campaign)s
-               -- nothing has left a campaign after its end: old ones are not read
-               AND (mc.done_date IS NULL OR mc.done_date > %(since)s)
-               AND m.state IN %(counted)s
-               AND %(moment)s > %(since)s AND %(moment)s < %(until)s
-          GROUP BY m.profile_id HAVING %(full_up)s
+             WHERE %(full_up)s
             """,
+            counts=SQL(", ").join(
+                SQL(
+                    "COUNT(*) FILTER (WHERE mc.category IN %s"
+                    " AND %s > %s AND %s < %s) AS %s",
+                    cap.categories,
+                    _MOMENT,
+                    date - cap.period,
+                    _MOMENT,
+                    date + cap.period,
+                    count,
+                )
+                for count, cap in counted
+            ),
             engagement_join=(
-                SQL("JOIN member_profile mp ON mp.id = m.profile_id")
+                SQL("JOIN member_profile mp ON mp.id = got.profile_id")
                 if any(cap.engagement for cap in caps)
                 else SQL()
             ),
@@ -554,26 +578,19 @@ class MemberMessage(models.Model):
             advertising=ADVERTISING,
             campaign=(campaign and campaign._origin.id) or 0,
             counted=COUNTED_STATES,
-            moment=moment,
+            moment=_MOMENT,
             since=date - longest,
             until=date + longest,
             full_up=SQL(" OR ").join(
                 SQL(
-                    "COUNT(*) FILTER (WHERE mc.category IN %(categories)s"
-                    " AND %(moment)s > %(since)s AND %(moment)s < %(until)s"
-                    " %(engagement)s) >= %(limit)s",
-                    categories=cap.categories,
-                    moment=moment,
-                    since=date - cap.period,
-                    until=date + cap.period,
-                    engagement=(
-                        SQL("AND mp.engagement = %s", cap.engagement)
-                        if cap.engagement
-                        else SQL()
-                    ),
-                    limit=cap.limit,
+                    "(got.%s >= %s AND %s)",
+                    count,
+                    cap.limit,
+                    SQL("mp.engagement = %s", cap.engagement)
+                    if cap.engagement
+                    else SQL("TRUE"),
                 )
-                for cap in caps
+                for count, cap in counted
             ),
         )
 
