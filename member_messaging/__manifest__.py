@@ -1,7 +1,7 @@
 {
     "name": "Member Messaging",
     "summary": "Members, segments, SMS campaigns with coupons redeemed at the till",
-    "version": "19.0.1.4.0",
+    "version": "19.0.1.5.0",
     "category": "Marketing",
     "license": "LGPL-3",
     "author": "Member Messaging Contributors, Odoo Community Association (OCA)",

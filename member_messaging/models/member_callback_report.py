@@ -30,99 +30,100 @@ class MemberCallback(models.Model):
         # first, since they ask what was sent last
         for gateway, items in replies.items():
             self.env["member.inbound"]._receive(gateway, items)
-        matches = self._match(reports)
-        self._apply_reports(
-            [
-                (message_id, *reports[position])
-                for position, message_id in matches.items()
-            ]
-        )
-        return [position for position in reports if position not in matches]
+        known = self._apply_reports(reports)
+        return [position for position in reports if position not in known]
 
-    def _match(self, reports):
+    def _apply_reports(self, reports):
+        """:param dict reports: position → account and report
+        :returns: positions of the reports whose message is known
+        """
+        if not reports:
+            return set()
+        rows = self.env["member.event"]._record_selected(
+            self._get_matched_sql(reports),
+            {report.status for _gateway, report in reports.values()},
+        )
+        failed = [
+            (message_id, *reports[position])
+            for position, message_id, is_new in rows
+            if is_new and reports[position][1].status == "failed"
+        ]
+        if failed:
+            self._follow_failures(failed)
+        return {position for position, _message_id, _is_new in rows}
+
+    @staticmethod
+    def _get_matched_sql(reports):
         """Find and lock the messages of reports: by the provider's reference, by ours,
         or by the key of a message we asked about.
 
         Rows a sender still owns are left out: their report is applied once the sender
         has written its result.
 
-        :param dict reports: position → account and report
-        :returns: position → message id
+        :returns: SELECT of the facts they tell, see ``member.event._record_selected``
         """
-        if not reports:
-            return {}
         gateways, items = zip(*reports.values(), strict=True)
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT r.position, m.id
-                  FROM unnest(%(positions)s::int[], %(gateways)s::int[],
-                              %(refs)s::varchar[], %(own_refs)s::varchar[],
-                              %(keys)s::int[], %(addresses)s::varchar[])
-                       AS r (position, gateway, ref, own_ref, key, address)
-                 -- OFFSET: looked up one by one, each by an index. Right after a
-                 -- campaign the statistics know nothing about its rows, and a join
-                 -- may compare all with all.
-                  LEFT JOIN LATERAL (
-                       SELECT id FROM member_message
-                        WHERE r.key IS NULL AND provider_ref = r.ref
-                          AND address = r.address AND gateway_id = r.gateway
-                       OFFSET 0) by_ref ON TRUE
-                  LEFT JOIN LATERAL (
-                       SELECT id FROM member_message
-                        WHERE r.key IS NULL AND by_ref.id IS NULL
-                          AND provider_ref = r.own_ref
-                          AND address = r.address AND gateway_id = r.gateway
-                       OFFSET 0) by_own_ref ON TRUE
-                  LEFT JOIN LATERAL (
-                       SELECT id FROM member_message
-                        WHERE id = r.key
-                          AND address = r.address AND gateway_id = r.gateway
-                       OFFSET 0) by_key ON TRUE
-                  JOIN member_message m
-                    ON m.id = COALESCE(by_ref.id, by_own_ref.id, by_key.id)
-                   AND m.state NOT IN %(owned)s
-              -- Two runs with reports of the same messages wait for each other in turn;
-              -- and so lie the rows and index entries.
-              ORDER BY m.id, r.position
-                   FOR NO KEY UPDATE OF m
-                """,
-                positions=literal(reports),
-                gateways=literal(gateway.id for gateway in gateways),
-                refs=literal(report.provider_ref for report in items),
-                own_refs=literal(report.alternative_ref for report in items),
-                keys=literal(report.key for report in items),
-                addresses=literal(report.address for report in items),
-                owned=OWNED,
+        return SQL(
+            """
+            SELECT r.position, m.id AS message_id, r.type,
+                   COALESCE(r.date, %(now)s) AS date, FALSE AS is_bot,
+                   r.event_ref AS ref, r.code, r.text
+              FROM unnest(%(positions)s::int[], %(gateways)s::int[],
+                          %(refs)s::varchar[], %(own_refs)s::varchar[],
+                          %(keys)s::int[], %(addresses)s::varchar[],
+                          %(types)s::varchar[], %(dates)s::timestamp[],
+                          %(event_refs)s::varchar[], %(codes)s::varchar[],
+                          %(texts)s::varchar[])
+                   AS r (position, gateway, ref, own_ref, key, address, type, date,
+                         event_ref, code, text)
+             -- OFFSET: looked up one by one, each by an index. Right after a campaign
+             -- the statistics know nothing about its rows, and a join may compare all
+             -- with all.
+              LEFT JOIN LATERAL (
+                   SELECT id FROM member_message
+                    WHERE r.key IS NULL AND provider_ref = r.ref
+                      AND address = r.address AND gateway_id = r.gateway
+                   OFFSET 0) by_ref ON TRUE
+              LEFT JOIN LATERAL (
+                   SELECT id FROM member_message
+                    WHERE r.key IS NULL AND by_ref.id IS NULL
+                      AND provider_ref = r.own_ref
+                      AND address = r.address AND gateway_id = r.gateway
+                   OFFSET 0) by_own_ref ON TRUE
+              LEFT JOIN LATERAL (
+                   SELECT id FROM member_message
+                    WHERE id = r.key AND address = r.address AND gateway_id = r.gateway
+                   OFFSET 0) by_key ON TRUE
+              JOIN member_message m
+                ON m.id = COALESCE(by_ref.id, by_own_ref.id, by_key.id)
+               AND m.state NOT IN %(owned)s
+          -- Two runs with reports of the same messages wait for each other in turn; and
+          -- so lie the rows and index entries.
+          ORDER BY m.id, r.position
+               FOR NO KEY UPDATE OF m
+            """,
+            now=fields.Datetime.now(),
+            positions=literal(reports),
+            gateways=literal(gateway.id for gateway in gateways),
+            refs=literal(report.provider_ref for report in items),
+            own_refs=literal(report.alternative_ref for report in items),
+            keys=literal(report.key for report in items),
+            addresses=literal(report.address for report in items),
+            owned=OWNED,
+            types=literal(report.status for report in items),
+            # in UTC all of them: the zone, which goes unread here, is +00:00
+            dates=literal(report.date and str(report.date) for report in items),
+            event_refs=literal(report.event_ref for report in items),
+            # why it failed; of what has arrived there is no more to say
+            codes=literal(
+                report.provider_code if report.status == "failed" else None
+                for report in items
             ),
-            # Somebody else has just changed a row: no error, it is tried again.
-            log_exceptions=False,
+            texts=literal(
+                report.provider_message if report.status == "failed" else None
+                for report in items
+            ),
         )
-        return dict(self.env.cr.fetchall())
-
-    def _apply_reports(self, matched):
-        """:param matched: list of message id, account and report"""
-        now = fields.Datetime.now()
-        added = self.env["member.event"]._record(
-            [
-                {
-                    "message_id": message_id,
-                    "type": report.status,
-                    "date": report.date.replace(tzinfo=None) if report.date else now,
-                    "ref": report.event_ref,
-                    "code": report.provider_code,
-                    "text": report.provider_message,
-                }
-                for message_id, _gateway, report in matched
-            ]
-        )
-        failed = [
-            (message_id, gateway, report)
-            for message_id, gateway, report in matched
-            if report.status == "failed" and (message_id, "failed") in added
-        ]
-        if failed:
-            self._follow_failures(failed)
 
     def _follow_failures(self, failed):
         """Void the coupons, and honour the provider's block list."""

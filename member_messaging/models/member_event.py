@@ -20,6 +20,20 @@ TYPES = [
 #: was sent, and why it failed says more than when.
 UNDATED = ("sent", "failed")
 
+# What is new of the facts, in their order by id.
+_INSERT = SQL(
+    """
+    INSERT INTO member_event (message_id, type, date, is_bot, provider_event_ref,
+           payload)
+    SELECT f.message_id, f.type, f.date, f.is_bot, f.ref,
+           CASE WHEN num_nonnulls(f.code, f.text) > 0
+                THEN jsonb_build_object('code', f.code, 'message', f.text) END
+      FROM fact f
+ON CONFLICT DO NOTHING
+ RETURNING id, message_id, type, date, is_bot, payload
+    """
+)
+
 
 class MemberEvent(models.Model):
     """One fact about a message. Rows are only ever added."""
@@ -67,36 +81,57 @@ class MemberEvent(models.Model):
         """
         if not facts:
             return set()
-        added = self.env.execute_query(
+        rows = self._record_selected(
+            self._get_facts_sql(facts), {fact["type"] for fact in facts}
+        )
+        return {
+            (message_id, facts[position]["type"])
+            for position, message_id, is_new in rows
+            if is_new
+        }
+
+    @api.model
+    def _record_selected(self, facts, types):
+        """As :meth:`_record`, for facts that a query selects.
+
+        :param SQL facts: SELECT of ``position``, ``message_id``, ``type``, ``date``,
+            ``is_bot``, ``ref``, ``code`` and ``text``, in the order of being told
+        :param set[str] types: all types that occur
+        :returns: position and message id of each fact, and whether it is new
+        :rtype: list[tuple[int, int, bool]]
+        """
+        self.env.flush_all()
+        self.env.cr.execute(
             SQL(
                 """
-                WITH added AS (%s), raised AS (%s) SELECT message_id, type FROM added
+                WITH fact AS MATERIALIZED (%s), added AS (%s), raised AS (%s)
+              SELECT position, message_id,
+                     (message_id, type) IN (SELECT message_id, type FROM added)
+                FROM fact
                 """,
-                self._get_insert_sql(facts),
-                self._get_raise_sql({fact["type"] for fact in facts}),
-            )
+                facts,
+                _INSERT,
+                self._get_raise_sql(types),
+            ),
+            # Somebody else has just changed a row: no error, it is tried again.
+            log_exceptions=False,
         )
+        rows = self.env.cr.fetchall()
         self.env["member.message"].invalidate_model()
         self.invalidate_model()
-        return set(added)
+        return rows
 
-    def _get_insert_sql(self, facts):
-        """:returns: INSERT that returns what is new of facts, in their order by id"""
+    @staticmethod
+    def _get_facts_sql(facts):
         return SQL(
             """
-            INSERT INTO member_event (message_id, type, date, is_bot,
-                   provider_event_ref, payload)
-            SELECT f.message_id, f.type, f.date, f.is_bot, f.ref,
-                   CASE WHEN num_nonnulls(f.code, f.text) > 0
-                        THEN jsonb_build_object('code', f.code, 'message', f.text) END
-              FROM unnest(%(messages)s::int[], %(types)s::varchar[],
-                          %(dates)s::timestamp[], %(bots)s::bool[],
-                          %(refs)s::varchar[], %(codes)s::varchar[],
-                          %(texts)s::varchar[])
-                   AS f (message_id, type, date, is_bot, ref, code, text)
-       ON CONFLICT DO NOTHING
-         RETURNING id, message_id, type, date, is_bot, payload
+            SELECT * FROM unnest(%(positions)s::int[], %(messages)s::int[],
+                                 %(types)s::varchar[], %(dates)s::timestamp[],
+                                 %(bots)s::bool[], %(refs)s::varchar[],
+                                 %(codes)s::varchar[], %(texts)s::varchar[])
+                       AS f (position, message_id, type, date, is_bot, ref, code, text)
             """,
+            positions=literal(range(len(facts))),
             messages=literal(fact["message_id"] for fact in facts),
             types=literal(fact["type"] for fact in facts),
             dates=literal(fact["date"] for fact in facts),
@@ -144,6 +179,9 @@ class MemberEvent(models.Model):
                       JOIN added a ON a.id = f.id
                   ORDER BY f.message_id) c
              WHERE m.id = c.message_id
+               -- PostgreSQL looks up an array whose length it does not know; for a
+               -- join of thousands it would read all messages
+               AND m.id = ANY(ARRAY(SELECT message_id FROM added))
             """,
             dates=SQL().join(
                 SQL("%(name)s = LEAST(m.%(name)s, c.%(name)s),", name=name)

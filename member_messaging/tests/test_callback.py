@@ -384,15 +384,15 @@ class TestCallback(MemberMessagingCommon, HttpCase):
         self.post([self.make_report(message, biz_id="bad")])
         self.post([self.make_report(message)])
         bad, good = self.get_callbacks()
-        match = type(bad)._match
+        apply_reports = type(bad)._apply_reports
 
         def fail(callbacks, reports):
             if any(report.provider_ref == "bad" for _g, report in reports.values()):
                 raise ZeroDivisionError("no luck")
-            return match(callbacks, reports)
+            return apply_reports(callbacks, reports)
 
         with (
-            patch.object(type(bad), "_match", fail),
+            patch.object(type(bad), "_apply_reports", fail),
             mute_logger("odoo.addons.member_messaging.models.member_callback"),
         ):
             self.run_cron("apply")
@@ -400,7 +400,7 @@ class TestCallback(MemberMessagingCommon, HttpCase):
         self.assertRecordValues(bad, [{"state": "new", "error": "no luck"}])
         self.grow_older(bad, days=2)
         with (
-            patch.object(type(bad), "_match", fail),
+            patch.object(type(bad), "_apply_reports", fail),
             mute_logger("odoo.addons.member_messaging.models.member_callback"),
         ):
             self.run_cron("apply")
@@ -645,6 +645,10 @@ class TestCallback(MemberMessagingCommon, HttpCase):
                     "delivered_date": False,
                 }
             ],
+        )
+        self.assertEqual(
+            message.event_ids.filtered(lambda e: e.type == "failed").payload,
+            {"code": "MK:0001", "message": "空号"},
         )
         self.assertFalse(message.card_id.active, "nobody holds the coupon")
         self.assertFalse(

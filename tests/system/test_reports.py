@@ -124,15 +124,15 @@ def test_click_during_a_run(connect, sent):
     store(sent, make_reports(sent))
     visitor = connect()
     callbacks = type(sent.env["member.callback"])
-    match = callbacks._match
+    apply_reports = callbacks._apply_reports
 
-    def click_and_match(self, reports):
-        callbacks._match = match
+    def click_and_apply(self, reports):
+        callbacks._apply_reports = apply_reports
         visitor["member.message"].browse(sent[3].id)._record_visit(False)
         visitor.cr.commit()
-        return match(self, reports)
+        return apply_reports(self, reports)
 
-    callbacks._match = click_and_match
+    callbacks._apply_reports = click_and_apply
     sent.env["member.callback"]._cron_apply()
     sent.env.invalidate_all()
     assert set(sent.mapped("state")) == {"delivered"}
