@@ -50,4 +50,5 @@ from . import (
     test_translation,
     test_trial,
     test_twilio_send,
+    test_update,
 )

@@ -1,13 +1,10 @@
-import runpy
 from collections import Counter
 from contextlib import suppress
-from pathlib import Path
 from unittest.mock import patch
 
 from odoo import Command, fields
 from odoo.tests import freeze_time, tagged, test_cursor
 from odoo.tools import mute_logger
-from odoo.tools.sql import table_columns
 
 from ..gateways.types import Outcome, SendResult
 from ..models import member_message_send
@@ -458,16 +455,6 @@ class TestOutcome(MemberMessagingCommon):
         )
         first.unlink()
         self.assertEqual(events.search([]).message_id, second)
-
-    def test_migration_drops_who_stored_an_event(self):
-        cr = self.env.cr
-        cr.execute("ALTER TABLE member_event ADD create_uid int REFERENCES res_users")
-        path = Path(__file__).parents[1] / "migrations/19.0.1.5.0/post-events.py"
-        for _run in range(2):
-            runpy.run_path(str(path))["migrate"](cr, "19.0.1.4.0")
-        columns = table_columns(cr, "member_event")
-        self.assertNotIn("create_uid", columns)
-        self.assertIn("payload", columns)
 
     def test_recording_again_changes_nothing(self):
         message = self.send_one(Outcome.OK, provider_ref="biz-1")
