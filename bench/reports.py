@@ -24,7 +24,7 @@ from send import (
 from odoo import api
 
 WARM_UP = 200
-SMALL = 20_000
+SMALL = 10_000
 FULL = 50_000
 #: Reports in one call.
 BATCH = 100
