@@ -63,6 +63,16 @@ class MemberCallback(models.Model):
         :returns: SELECT of the facts they tell, see ``member.event._record_selected``
         """
         gateways, items = zip(*reports.values(), strict=True)
+        # why it failed; of what has arrived there is no more to say
+        codes, texts = zip(
+            *(
+                (report.provider_code, report.provider_message)
+                if report.status == "failed"
+                else (None, None)
+                for report in items
+            ),
+            strict=True,
+        )
         return SQL(
             """
             SELECT r.position, m.id AS message_id, r.type,
@@ -114,15 +124,8 @@ class MemberCallback(models.Model):
             # in UTC all of them: the zone, which goes unread here, is +00:00
             dates=literal(report.date and str(report.date) for report in items),
             event_refs=literal(report.event_ref for report in items),
-            # why it failed; of what has arrived there is no more to say
-            codes=literal(
-                report.provider_code if report.status == "failed" else None
-                for report in items
-            ),
-            texts=literal(
-                report.provider_message if report.status == "failed" else None
-                for report in items
-            ),
+            codes=literal(codes),
+            texts=literal(texts),
         )
 
     def _follow_failures(self, failed):

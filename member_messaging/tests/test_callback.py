@@ -142,7 +142,13 @@ class TestCallback(MemberMessagingCommon, HttpCase):
         )
         self.assertRecordValues(
             message.event_ids,
-            [{"type": "delivered", "date": datetime(2026, 5, 1, 2, 0, 9)}],
+            [
+                {
+                    "type": "delivered",
+                    "date": datetime(2026, 5, 1, 2, 0, 9),
+                    "payload": False,
+                }
+            ],
         )
 
     def test_nobody_else_is_heard(self):
